@@ -1,0 +1,112 @@
+//! Network namespaces as open descriptors.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{Mode, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
+
+use super::KernelError;
+
+/// The file system of namespace files (`NSFS_MAGIC`, include/uapi/linux/magic.h).
+const NSFS: FsType = FsType(0x6e73_6673);
+
+/// The namespace this thread is in, through procfs.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// A network namespace, held open: it lives at least as long as this value.
+#[derive(Debug)]
+pub struct NetNs {
+    file: File,
+    /// Device and inode of the namespace file: equal for two descriptors of the same namespace.
+    id: (u64, u64),
+}
+
+impl NetNs {
+    /// The namespace this process is in.
+    ///
+    /// # Errors
+    /// When `/proc` is not mounted.
+    pub fn own() -> Result<Self, KernelError> {
+        let file = File::open(OWN)?;
+        Self::from_file(file)
+    }
+
+    /// A namespace by path: a bind mount as `ip netns` makes it, or `/proc/PID/ns/net`.
+    ///
+    /// Opened by `O_PATH` first, so that a path to a pipe or a device neither hangs nor has side effects.
+    ///
+    /// # Errors
+    /// `ENOENT` and its like when there is nothing, `EINVAL` when it is no namespace.
+    pub fn open(path: &Path) -> Result<Self, KernelError> {
+        let handle = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        if fstatfs(&handle)?.filesystem_type() != NSFS {
+            return Err(Errno::EINVAL.into());
+        }
+        use std::os::fd::AsRawFd;
+        let file = File::open(format!("/proc/self/fd/{}", handle.as_raw_fd()))?;
+        Self::from_file(file)
+    }
+
+    /// A namespace by an open descriptor of its file.
+    ///
+    /// # Errors
+    /// `EINVAL` when it is no namespace.
+    pub fn from_file(file: File) -> Result<Self, KernelError> {
+        if fstatfs(&file)?.filesystem_type() != NSFS {
+            return Err(Errno::EINVAL.into());
+        }
+        let stat = fstat(&file)?;
+        Ok(Self { file, id: (stat.st_dev, stat.st_ino) })
+    }
+
+    /// The inode number, which `lsns` and `readlink /proc/PID/ns/net` show.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.id.1
+    }
+
+    /// Whether both are one namespace.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    /// Runs `work` inside the namespace and comes back. Equal to `nsenter --net=…`.
+    ///
+    /// Only for opening sockets and files that belong to the namespace from then on: a process that
+    /// stays in the wrong namespace wires the wrong machine, so failing to come back ends the process.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` when it is a namespace of another kind.
+    pub fn enter<T>(&self, home: &Self, work: impl FnOnce() -> T) -> Result<T, KernelError> {
+        setns(&self.file, CloneFlags::CLONE_NEWNET)?;
+        let result = work();
+        if let Err(errno) = setns(&home.file, CloneFlags::CLONE_NEWNET) {
+            eprintln!("rpipe: coming back from the target's network namespace: {}", errno.desc());
+            std::process::abort();
+        }
+        Ok(result)
+    }
+
+    /// A fresh namespace with nothing but a loopback interface that is down. Equal to `unshare --net`.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_SYS_ADMIN`, `ENOSPC` at the limit of namespaces.
+    pub fn fresh(home: &Self) -> Result<Self, KernelError> {
+        home.enter(home, || {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            Self::own()
+        })?
+    }
+}
+
+impl AsFd for NetNs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

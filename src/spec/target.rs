@@ -1,0 +1,167 @@
+//! The word for the target: whose network namespace is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::SpecError;
+
+/// Who holds a network namespace. The order is the one in which they are asked for a bare name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Runtime {
+    /// `docker:` a container of the Docker engine.
+    Docker,
+    /// `pid:` a process of this host.
+    Pid,
+    /// `netns:` a named namespace (`ip netns`) or a path to one.
+    Netns,
+}
+
+impl Runtime {
+    /// All of them, in the order in which a bare name is looked up.
+    pub const ALL: [Self; 3] = [Self::Docker, Self::Pid, Self::Netns];
+
+    /// The word before the colon, and the `runtime` of the JSON report.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Pid => "pid",
+            Self::Netns => "netns",
+        }
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A target as it was asked for: `[RUNTIME:]NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetWord {
+    /// Who is asked; nobody in particular means all of [`Runtime::ALL`].
+    pub runtime: Option<Runtime>,
+    /// The name, id, unique id prefix, process number or path.
+    pub name: String,
+}
+
+impl FromStr for TargetWord {
+    type Err = SpecError;
+
+    fn from_str(word: &str) -> Result<Self, SpecError> {
+        let refuse = |why: &str| SpecError::new("target", word, why);
+        let prefixed = word.split_once(':').and_then(|(prefix, name)| {
+            let runtime = Runtime::ALL.into_iter().find(|runtime| runtime.as_str() == prefix)?;
+            Some((runtime, name))
+        });
+        let (runtime, name) = match prefixed {
+            Some((runtime, name)) => (Some(runtime), name),
+            None => (None, word),
+        };
+        if name.is_empty() {
+            return Err(refuse("has no name"));
+        }
+        if name.chars().any(char::is_control) {
+            return Err(refuse("contains a control character"));
+        }
+        if name.starts_with('-') {
+            return Err(refuse("starts with a dash"));
+        }
+        match runtime {
+            Some(Runtime::Pid) if !is_pid(name) => return Err(refuse("is not a process number")),
+            Some(Runtime::Netns) if !name.starts_with('/') => {
+                name.parse::<EntryName>()
+                    .map_err(|_| refuse("is neither a name nor a path that starts with a slash"))?;
+            }
+            None if name.contains('/') => {
+                return Err(refuse("is a path").hint(format!("did you mean netns:{name}?")));
+            }
+            _ => {}
+        }
+        Ok(Self { runtime, name: name.to_owned() })
+    }
+}
+
+/// Process numbers are 1 to 4194304 (`PID_MAX_LIMIT`, include/linux/threads.h).
+fn is_pid(word: &str) -> bool {
+    word.bytes().all(|digit| digit.is_ascii_digit()) && matches!(word.parse(), Ok(1..=4_194_304_u32))
+}
+
+impl fmt::Display for TargetWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.runtime {
+            Some(runtime) => write!(f, "{runtime}:{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// The name of an entry in `/var/run/netns`: one path component that `ip netns` and people can type.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryName(String);
+
+impl EntryName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EntryName {
+    type Err = SpecError;
+
+    fn from_str(word: &str) -> Result<Self, SpecError> {
+        let refuse = |why: &str| Err(SpecError::new("namespace name", word, why));
+        match word {
+            "" | "." | ".." => refuse("is no name"),
+            // NAME_MAX, include/uapi/linux/limits.h
+            _ if word.len() > 255 => refuse("is longer than 255 bytes"),
+            _ if word.starts_with('-') => refuse("starts with a dash"),
+            _ if word.contains('/') => refuse("contains a slash"),
+            _ if word.chars().any(char::is_control) => refuse("contains a control character"),
+            _ => Ok(Self(word.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for EntryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_prints_as_it_was_read() {
+        for word in ["test01", "docker:test01", "pid:1", "netns:red", "netns:/run/netns/red", "web:80"] {
+            assert_eq!(word.parse::<TargetWord>().unwrap().to_string(), word);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for word in [
+            "",
+            "docker:",
+            "pid:",
+            "pid:0",
+            "pid:-1",
+            "pid:+1",
+            "pid:99999999",
+            "pid:x",
+            "netns:",
+            "netns:a/b",
+            "netns:..",
+            "a\nb",
+            "docker:-v",
+            "/proc/1/ns/net",
+        ] {
+            assert!(word.parse::<TargetWord>().is_err(), "{word:?}");
+        }
+    }
+}

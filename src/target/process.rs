@@ -1,0 +1,4 @@
+//! A pinned process.
+/// placeholder
+#[derive(Debug)]
+pub struct Process;
