@@ -1,4 +1,32 @@
-//! rpipe wires running Linux containers to networks.
+//! rpipe wires a running Linux container to a network: one line to attach, one line to undo.
+//!
+//! The way of an attach through the house:
+//!
+//! ```text
+//! argv → cli → spec → target → observe → plan → apply → report
+//!         │     │       │         │        │       │       └ text and JSON of what was done
+//!         │     │       │         │        │       └ runs the steps; on failure the undo of each, backwards
+//!         │     │       │         │        └ PURE: asked + facts → steps (`--dry-run` prints them and stops here)
+//!         │     │       │         └ what the plan must know, asked of the kernel
+//!         │     │       └ a name becomes a live namespace, held by descriptors
+//!         │     └ PURE: what was asked, every word checked (exit code 2, nothing looked at yet)
+//!         └ words and flags with their help
+//! ```
+//!
+//! [`kernel`] is the only room that knows netlink and setns; [`machine`] holds the two namespaces with their sockets;
+//! [`commands`] has a file for each verb.
+
+pub mod apply;
+pub mod cli;
+pub mod commands;
+pub mod error;
 pub mod kernel;
+pub mod machine;
+pub mod observe;
+pub mod plan;
+pub mod report;
+pub mod signals;
 pub mod spec;
 pub mod target;
+
+pub use error::{Error, Exit};

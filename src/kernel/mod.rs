@@ -1,10 +1,28 @@
 //! The only room that knows netlink and setns.
 //!
 //! IO. Everything is blocking and runs on the one thread of the process: a namespace is a property of
-//! a thread, and a socket belongs for ever to the namespace it was opened in.
+//! a thread, and a socket belongs for ever to the namespace it was opened in. Links, addresses and routes are
+//! named here and looked up by name or index, never by listing all of them where one can be asked for.
 
+mod addr;
+mod announce;
+mod entry;
 mod error;
+mod ipv6;
+mod link;
 mod netns;
+mod route;
+mod socket;
 
+pub use addr::add_address;
+pub use announce::set_arp_notify;
+pub use entry::{EntryState, link_entry, look_up_entry, sweep_entries, unlink_entry};
 pub use error::KernelError;
+pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
+pub use link::{
+    Link, create_bridge, create_macvlan, create_veth, delete_link, find_link, has_ports, link_by_index,
+    link_by_mac, rename_link, set_link,
+};
 pub use netns::NetNs;
+pub use route::{DefaultRoute, add_default, add_host_route, find_default, restore_default};
+pub use socket::{Outcome, Request, RouteSocket};

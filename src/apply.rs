@@ -1,0 +1,238 @@
+//! Runs steps, remembers the undo of each that worked, and runs those backwards when one fails.
+//!
+//! IO. Steps of one side that follow each other travel in one datagram. A step whose outcome is unknown
+//! counts as done for the undo: taking back what was never there is no error.
+
+use log::{info, warn};
+use nix::sys::signal::Signal;
+
+use crate::kernel::{self, KernelError, Outcome, Request};
+use crate::machine::Machine;
+use crate::plan::{Side, Step};
+use crate::signals::Held;
+
+/// The undo of everything that was done, armed until it is dropped.
+#[derive(Debug, Default)]
+pub struct Armed {
+    undo: Vec<Step>,
+    /// Whether `/var/run/netns` had to be made.
+    directory_made: bool,
+}
+
+/// Why the steps did not all work.
+#[derive(Debug)]
+pub enum Cause {
+    /// A step failed.
+    Step(Box<Step>, KernelError),
+    /// A signal arrived between two steps.
+    Signal(Signal),
+}
+
+/// An undo that did not work: the step and the kernel's words.
+pub type UndoFailure = (Step, KernelError);
+
+/// Steps that failed, and what became of the undo.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub cause: Cause,
+    /// What could not be taken back.
+    pub left: Vec<UndoFailure>,
+}
+
+/// Does all steps, or none.
+///
+/// # Errors
+/// The first step that failed, or a signal; everything that was done before has then been undone.
+pub fn apply(steps: &[Step], machine: &mut Machine<'_>, held: &Held) -> Result<Armed, Failure> {
+    let mut armed = Armed::default();
+    match run(steps, machine, held, &mut armed) {
+        Ok(()) => Ok(armed),
+        Err(cause) => Err(Failure { left: armed.take_back(machine), cause }),
+    }
+}
+
+fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed) -> Result<(), Cause> {
+    let mut batch = Batch { side: Side::Host, requests: Vec::new(), steps: Vec::new() };
+    for step in steps {
+        let failed = |error| Cause::Step(Box::new(step.clone()), error);
+        let Some(side) = socket_of(step) else {
+            batch.send(machine, held, armed)?;
+            perform(step, machine, armed).map_err(failed)?;
+            done(step, armed);
+            continue;
+        };
+        let unknown = step.acts_on().is_some_and(|(at, name)| machine.known(at, name).is_none());
+        if side != batch.side || unknown {
+            batch.send(machine, held, armed)?;
+        }
+        batch.side = side;
+        batch.requests.push(request(step, machine).map_err(failed)?);
+        batch.steps.push(step);
+    }
+    batch.send(machine, held, armed)
+}
+
+/// Steps of one side that wait to be sent together.
+struct Batch<'a> {
+    side: Side,
+    requests: Vec<Request>,
+    steps: Vec<&'a Step>,
+}
+
+impl Batch<'_> {
+    /// Sends what is waiting and arms the undo of what worked.
+    fn send(&mut self, machine: &mut Machine<'_>, held: &Held, armed: &mut Armed) -> Result<(), Cause> {
+        if self.steps.is_empty() {
+            return Ok(());
+        }
+        let steps = std::mem::take(&mut self.steps);
+        let requests = std::mem::take(&mut self.requests);
+        let failed = |step: &Step, error| Cause::Step(Box::new(step.clone()), error);
+        let outcomes = match machine.socket(self.side).batch(&requests) {
+            Ok(outcomes) => outcomes,
+            Err(error) => return Err(failed(steps[0], error)),
+        };
+        let mut cause = None;
+        for (step, outcome) in steps.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Done => done(step, armed),
+                Outcome::Refused(error) => {
+                    cause.get_or_insert_with(|| failed(step, error));
+                }
+                Outcome::Unknown(error) => {
+                    done(step, armed);
+                    cause.get_or_insert_with(|| failed(step, error));
+                }
+            }
+        }
+        match (cause, held.arrived()) {
+            (Some(cause), _) => Err(cause),
+            (None, Some(arrived)) => Err(Cause::Signal(arrived.signal)),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn done(step: &Step, armed: &mut Armed) {
+    info!("{step}");
+    armed.undo.extend(step.undo());
+}
+
+/// The socket a step travels by; none for what netlink cannot do.
+fn socket_of(step: &Step) -> Option<Side> {
+    match step {
+        Step::CreateBridge { .. }
+        | Step::CreateVeth { .. }
+        | Step::CreateMacvlan { .. }
+        | Step::DeleteBridge { .. } => Some(Side::Host),
+        Step::SetLink { side, .. } | Step::DeleteLink { side, .. } => Some(*side),
+        Step::Rename { .. }
+        | Step::ArpNotify { .. }
+        | Step::AddAddress { .. }
+        | Step::AddHostRoute { .. }
+        | Step::SetDefault { .. }
+        | Step::RestoreDefault { .. } => Some(Side::Target),
+        Step::LinkNamespace { .. } | Step::UnlinkNamespace { .. } | Step::EnableIpv6 { .. } => None,
+    }
+}
+
+/// The netlink message of a step.
+fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelError> {
+    let index = match step.acts_on() {
+        Some((side, name)) => machine.index(side, name)?,
+        None => 0,
+    };
+    Ok(match step {
+        Step::CreateBridge { name, mac } => kernel::create_bridge(name.as_str(), mac.bytes()),
+        Step::CreateVeth { host_ifname, ifname, mtu, mac, .. } => {
+            let mac = mac.map(crate::spec::Mac::bytes);
+            kernel::create_veth(host_ifname.as_str(), index, ifname.as_str(), machine.netns, *mtu, mac)
+        }
+        Step::CreateMacvlan { ifname, mtu, mac, .. } => kernel::create_macvlan(
+            index,
+            ifname.as_str(),
+            machine.netns,
+            *mtu,
+            mac.map(crate::spec::Mac::bytes),
+        ),
+        Step::Rename { from, to } => {
+            machine.rename(from, to);
+            kernel::rename_link(index, to.as_str())
+        }
+        Step::SetLink { up, .. } => kernel::set_link(index, *up),
+        Step::ArpNotify { on, .. } => kernel::set_arp_notify(index, *on),
+        Step::AddAddress { net, .. } => kernel::add_address(index, *net),
+        Step::AddHostRoute { host, .. } => kernel::add_host_route(index, *host),
+        Step::SetDefault { gateway, metric, old, .. } => {
+            kernel::add_default(index, *gateway, *metric, old.is_some())
+        }
+        Step::RestoreDefault { v4, .. } => {
+            let route = machine.defaults[usize::from(!v4)].as_ref();
+            kernel::restore_default(route.ok_or(nix::errno::Errno::ENOENT)?)
+        }
+        Step::DeleteLink { .. } | Step::DeleteBridge { .. } => kernel::delete_link(index),
+        Step::LinkNamespace { .. } | Step::UnlinkNamespace { .. } | Step::EnableIpv6 { .. } => {
+            return Err(nix::errno::Errno::EOPNOTSUPP.into());
+        }
+    })
+}
+
+/// A step that netlink cannot do.
+fn perform(step: &Step, machine: &Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
+    match step {
+        Step::LinkNamespace { entry, pid } => {
+            armed.directory_made |= kernel::link_entry(entry.as_str(), *pid)?;
+            Ok(())
+        }
+        Step::UnlinkNamespace { entry, pid } => {
+            kernel::unlink_entry(entry.as_str(), *pid, armed.directory_made)
+        }
+        Step::EnableIpv6 { ifname } => {
+            kernel::set_ipv6_disabled(machine.netns, machine.home, ifname.as_str(), false)
+        }
+        _ => Err(nix::errno::Errno::EOPNOTSUPP.into()),
+    }
+}
+
+impl Armed {
+    /// Lets everything stay as it is now.
+    pub fn keep(self) {}
+
+    /// Undoes everything, last first, and tells what could not be undone. Goes on after a failure: each
+    /// undo that works leaves less behind.
+    #[must_use]
+    pub fn take_back(mut self, machine: &mut Machine<'_>) -> Vec<UndoFailure> {
+        let mut left = Vec::new();
+        while let Some(step) = self.undo.pop() {
+            match take_back(&step, machine, &mut self) {
+                Ok(()) => info!("undo: {step}"),
+                Err(error) => {
+                    warn!("undo: {step}: {error}");
+                    left.push((step, error));
+                }
+            }
+        }
+        left
+    }
+}
+
+fn take_back(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
+    use nix::errno::Errno::{ENODEV, ENOENT, ESRCH};
+    let Some(side) = socket_of(step) else { return perform(step, machine, armed) };
+    if let Step::DeleteBridge { name } = step {
+        let bridge = match machine.index(Side::Host, name) {
+            Err(error) if error.errno == ENODEV => return Ok(()),
+            index => index?,
+        };
+        if kernel::has_ports(&mut machine.host, bridge)? {
+            info!("bridge {name} stays: somebody else uses it by now");
+            return Ok(());
+        }
+    }
+    let outcome = request(step, machine).and_then(|request| machine.socket(side).execute(request));
+    match outcome {
+        Err(error) if matches!(error.errno, ENODEV | ENOENT | ESRCH) => Ok(()),
+        outcome => outcome,
+    }
+}

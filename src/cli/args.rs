@@ -1,0 +1,146 @@
+//! Every word and flag with its help: the one description from which the parser, the help texts, the man pages and the
+//! completions are made.
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Wires running Linux containers to networks.
+///
+/// Finds the container's process, links its network namespace into /var/run/netns, makes a veth pair or a macvlan,
+/// names it, gives it fixed addresses and a gateway, brings it up and tells the neighbours: in one pass through
+/// netlink. Whatever goes wrong, host and container are afterwards exactly as before.
+#[derive(Debug, Parser)]
+#[command(name = "rpipe", version, disable_help_flag = false, propagate_version = false)]
+#[command(
+    override_usage = "rpipe [OPTIONS] UPLINK TARGET ADDRESS[,ADDRESS…] [MAC]\n       rpipe [OPTIONS] COMMAND …"
+)]
+#[command(after_help = "\
+Examples:
+  rpipe br0 test01 192.168.0.123/24@192.168.0.1   attach container test01 to bridge br0
+  rpipe eth0 test01 192.168.0.123/24              the same by a macvlan on eth0
+  rpipe br0 test01 10.0.0.2/24,fd00::2/64         two addresses
+  rpipe run br0 10.0.0.2/24 -- ip address         without any container engine
+  rpipe --dry-run br0 test01 10.0.0.2/24          only print what would be done
+
+Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong.
+")]
+pub struct Cli {
+    /// Tell each step as it is done; twice: the netlink messages
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// No status line, not even on a terminal
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub verb: VerbArgs,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum VerbArgs {
+    /// Attach a running container to a network (the verb may be left out)
+    ///
+    /// Makes an interface in the container's network namespace, wired to UPLINK, with the given addresses. A bridge gets
+    /// a veth pair, any other interface carries a macvlan of mode bridge. The MTU of the uplink is inherited.
+    #[command(after_help = "\
+Examples:
+  rpipe br0 test01 192.168.0.123/24@192.168.0.1      address and default route
+  rpipe br1 -i eth2 test01 10.1.0.2/24               a second interface; br1 is created if it does not exist
+  rpipe eth0 test01 192.168.0.7/24 U:test01          a macvlan with a MAC address made of a word
+  rpipe br0 pid:4711 10.0.0.2/24                     any process with a network namespace of its own
+  rpipe br0 netns:red fd00::2/64@fd00::1             a namespace made by `ip netns add`
+  rpipe br0 test01 0/0                               no address, the link only
+
+Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong.
+")]
+    Attach(AttachArgs),
+    /// Run a command in a fresh network namespace, attached; everything is gone when it ends
+    ///
+    /// The namespace has a loopback interface that is up and the attached interface, and nothing else. Signals are
+    /// passed on to the command. No container engine is needed.
+    #[command(after_help = "\
+Examples:
+  rpipe run br0 192.168.0.123/24@192.168.0.1 -- ip address
+  rpipe run eth0 192.168.0.7/24 -- ping -c 1 192.168.0.1
+
+Exit status: the command's own; 128 and the signal's number when a signal ended it; 1 when it could not be attached, 2
+when the words were wrong.
+")]
+    Run(RunArgs),
+    /// Print the completion script of a shell
+    Completions {
+        /// bash, zsh or fish
+        #[arg(value_parser = clap::builder::EnumValueParser::<clap_complete::Shell>::new(), hide_possible_values = true)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `attach` and `run` say of the interface.
+#[derive(Debug, Args)]
+pub struct LinkArgs {
+    /// Name of the interface inside the container
+    #[arg(short = 'i', long = "ifname", value_name = "IFNAME", default_value = "eth1")]
+    pub ifname: String,
+    /// Name of the host's end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name]
+    #[arg(short = 'l', long = "host-ifname", value_name = "HOST_IFNAME")]
+    pub host_ifname: Option<String>,
+    /// Address family, as pipework wants it told; rpipe sees it from the address
+    #[arg(short = 'a', long = "family", value_name = "4|6", value_parser = family, hide_short_help = true)]
+    pub family: Option<u8>,
+}
+
+fn family(word: &str) -> Result<u8, &'static str> {
+    match word {
+        "4" => Ok(4),
+        "6" => Ok(6),
+        _ => Err("4 or 6"),
+    }
+}
+
+/// The words of `attach`.
+#[derive(Debug, Args)]
+pub struct AttachArgs {
+    /// What to wire to: a host interface by name or as mac:xx:…; a name br… that does not exist is created as a bridge
+    #[arg(value_name = "UPLINK")]
+    pub uplink: String,
+    #[command(flatten)]
+    pub link: LinkArgs,
+    /// Whom to wire: a container by name, id or unique id prefix
+    ///
+    /// docker:NAME, pid:NUMBER, netns:NAME or netns:/PATH say which; without that they are asked in this order, and the
+    /// first that knows the name is taken.
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
+    #[arg(value_name = "ADDRESS[,ADDRESS…]")]
+    pub addresses: String,
+    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string
+    #[arg(value_name = "MAC")]
+    pub link_address: Option<String>,
+    /// Print the plan as a shell script and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what was done as JSON; with --dry-run the steps
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The words of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to wire to: a host interface by name or as mac:xx:…; a name br… that does not exist is created as a bridge
+    #[arg(value_name = "UPLINK")]
+    pub uplink: String,
+    #[command(flatten)]
+    pub link: LinkArgs,
+    /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
+    #[arg(value_name = "ADDRESS[,ADDRESS…]")]
+    pub addresses: String,
+    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string
+    #[arg(value_name = "MAC")]
+    pub link_address: Option<String>,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub command: Vec<OsString>,
+}

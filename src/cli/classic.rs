@@ -1,0 +1,55 @@
+//! The classic form: `rpipe br0 test01 192.168.0.123/24` has no verb and means `attach`.
+
+use std::ffi::{OsStr, OsString};
+
+/// Words that are verbs wherever the first word stands. `rpipe attach run …` reaches an interface called `run`.
+const VERBS: [&str; 4] = ["attach", "run", "completions", "help"];
+/// Flags that may come before the verb.
+const BEFORE_THE_VERB: [&str; 4] = ["-q", "--quiet", "--verbose", "--color"];
+/// Flags that stand alone.
+const ALONE: [&str; 4] = ["-h", "--help", "-V", "--version"];
+
+/// Puts `attach` in where the verb is left out: before the first word that is neither a flag of all verbs nor
+/// a verb.
+pub fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is = |word: &OsStr, list: &[&str]| list.iter().any(|known| word == *known);
+    let verbose = |word: &OsStr| {
+        word.to_str()
+            .and_then(|word| word.strip_prefix('-'))
+            .is_some_and(|flags| !flags.is_empty() && flags.bytes().all(|flag| matches!(flag, b'v' | b'q')))
+    };
+    let place = (1..args.len()).find(|&i| !is(&args[i], &BEFORE_THE_VERB) && !verbose(&args[i]));
+    if let Some(place) = place
+        && !is(&args[place], &VERBS)
+        && !is(&args[place], &ALONE)
+    {
+        args.insert(place, "attach".into());
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verbed(line: &str) -> String {
+        let words = with_verb(line.split(' ').map(OsString::from).collect());
+        words.join(OsStr::new(" ")).into_string().unwrap()
+    }
+
+    #[test]
+    fn a_missing_verb_is_attach() {
+        assert_eq!(verbed("rpipe br0 web 10.0.0.2/24"), "rpipe attach br0 web 10.0.0.2/24");
+        assert_eq!(verbed("rpipe -i eth2 br0 web 10.0.0.2/24"), "rpipe attach -i eth2 br0 web 10.0.0.2/24");
+        assert_eq!(verbed("rpipe -vv -q br0 web x"), "rpipe -vv -q attach br0 web x");
+    }
+
+    #[test]
+    fn a_verb_wins_over_an_uplink_of_that_name() {
+        for line in
+            ["rpipe run br0 10.0.0.2/24 -- ip a", "rpipe -v attach run web x", "rpipe --help", "rpipe"]
+        {
+            assert_eq!(verbed(line), line);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Words and flags: what can be typed, its help, and what it means.
+//!
+//! PURE: from the words to [`Asked`] no system call is made. `args` holds the one description of the flags, from
+//! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out.
+
+mod args;
+mod classic;
+mod usage;
+
+use std::ffi::OsString;
+use std::str::FromStr;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::error::Error;
+use crate::spec::{Attach, SpecError, TargetWord};
+
+pub use args::Cli;
+use args::{AttachArgs, LinkArgs, RunArgs, VerbArgs};
+
+/// What was asked for, every word valid.
+#[derive(Debug)]
+pub struct Asked {
+    /// The verb with its words.
+    pub verb: Verb,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+    /// Whether `-q` was given.
+    pub quiet: bool,
+}
+
+/// A verb with its words.
+#[derive(Debug)]
+pub enum Verb {
+    /// Print this: help, version, a completion script.
+    Show(String),
+    /// Attach a running container.
+    Attach(AttachWords),
+    /// Run a command in a fresh namespace.
+    Run(RunWords),
+}
+
+/// The words of `attach`.
+#[derive(Debug)]
+pub struct AttachWords {
+    /// Whom to attach.
+    pub target: TargetWord,
+    /// What to, and how.
+    pub attach: Attach,
+    /// Print the plan instead.
+    pub dry_run: bool,
+    /// Print the result, or the plan, as JSON.
+    pub json: bool,
+}
+
+/// The words of `run`.
+#[derive(Debug)]
+pub struct RunWords {
+    /// What to attach to, and how.
+    pub attach: Attach,
+    /// The command and its arguments: at least one word.
+    pub command: Vec<OsString>,
+}
+
+/// Reads a command line; the first word is the program's name.
+///
+/// # Errors
+/// [`Error::Usage`] and [`Error::Spec`], both exit code 2.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
+    let args = classic::with_verb(args.into_iter().collect());
+    if args.len() < 2 {
+        return Err(Error::Usage(usage::NOTHING_ASKED.to_owned()));
+    }
+    let cli =
+        match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
+            Ok(cli) => cli,
+            Err(error) if !error.use_stderr() => {
+                return Ok(Asked { verb: Verb::Show(error.to_string()), verbosity: 0, quiet: true });
+            }
+            Err(error) => return Err(Error::Usage(usage::one_line(&error))),
+        };
+    let verb = match cli.verb {
+        VerbArgs::Attach(words) => Verb::Attach(attach(words)?),
+        VerbArgs::Run(words) => Verb::Run(run(words)?),
+        VerbArgs::Completions { shell } => Verb::Show(completions(shell)),
+    };
+    Ok(Asked { verb, verbosity: cli.verbose, quiet: cli.quiet })
+}
+
+/// The completion script of a shell, made from the description of the flags.
+#[must_use]
+pub fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "rpipe", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+fn attach(args: AttachArgs) -> Result<AttachWords, Error> {
+    let AttachArgs { uplink, link, target, addresses, link_address, dry_run, json } = args;
+    let target = target_word(&target)?;
+    let attach = spec(&uplink, link, &addresses, link_address.as_deref())?;
+    Ok(AttachWords { target, attach, dry_run, json })
+}
+
+fn run(args: RunArgs) -> Result<RunWords, Error> {
+    let RunArgs { uplink, link, addresses, link_address, command } = args;
+    Ok(RunWords { attach: spec(&uplink, link, &addresses, link_address.as_deref())?, command })
+}
+
+/// An address in the place of the target is not a strange name, it is the wrong order.
+fn target_word(word: &str) -> Result<TargetWord, SpecError> {
+    if crate::spec::AddressList::from_str(word).is_ok() {
+        let refused = SpecError::new("target", word, "is an address");
+        return Err(refused.hint("the order is UPLINK TARGET ADDRESS"));
+    }
+    word.parse()
+}
+
+fn spec(
+    uplink: &str,
+    link: LinkArgs,
+    addresses: &str,
+    link_address: Option<&str>,
+) -> Result<Attach, SpecError> {
+    let attach = Attach {
+        uplink: uplink.parse()?,
+        ifname: link.ifname.parse()?,
+        host_ifname: link.host_ifname.as_deref().map(str::parse).transpose()?,
+        addresses: addresses.parse()?,
+        link_address: link_address.map(str::parse).transpose()?.unwrap_or_default(),
+    };
+    let other_family = |four: bool| attach.addresses.nets().find(|net| net.addr().is_ipv4() != four);
+    match link.family.and_then(|family| other_family(family == 4).map(|net| (family, net))) {
+        Some((family, net)) => {
+            let refused = SpecError::new(
+                "address",
+                &net.to_string(),
+                format!("is not of the family that -a {family} says"),
+            );
+            Err(refused.hint("-a is not needed: the family is seen from the address"))
+        }
+        None => Ok(attach),
+    }
+}

@@ -1,0 +1,134 @@
+//! `rpipe [attach] UPLINK TARGET ADDRESS …`
+
+use nix::errno::Errno;
+
+use crate::apply::{self, Armed, Cause, UndoFailure};
+use crate::cli::AttachWords;
+use crate::error::Error;
+use crate::kernel::{KernelError, NetNs};
+use crate::machine::Machine;
+use crate::observe::observe;
+use crate::plan::{self, Facts, Script, Side, Step};
+use crate::report::{self, Report};
+use crate::signals::{ENDING, Held};
+use crate::spec::Attach;
+use crate::target::{LOOKUP_LIMIT, Target};
+
+/// Attaches a running container.
+pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
+    let home = own_namespace()?;
+    let target = Target::open(&words.target, &home, LOOKUP_LIMIT)?;
+    let mut machine = open_machine(&home, &target, &words.attach)?;
+    let facts = observe(&words.attach, &target, &mut machine)?;
+    let steps = plan::attach(&words.attach, &facts)?;
+    let path = namespace_path(&target);
+    if words.dry_run {
+        return report::planned(&steps, &Script::new(&steps, &facts, &path), words.json);
+    }
+    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
+    let script = Script::new(&steps, &facts, &path);
+    let armed = wire(&script, &target, &mut machine, &held)?;
+    armed.keep();
+    report::attached(&report(&words.attach, &target, &facts, &steps, &machine), words.json, quiet)
+}
+
+/// The namespace rpipe runs in.
+pub fn own_namespace() -> Result<NetNs, Error> {
+    NetNs::own().map_err(|error| Error::kernel("opening rpipe's own network namespace", error))
+}
+
+/// Opens both sides for this attach.
+pub fn open_machine<'a>(home: &'a NetNs, target: &'a Target, asked: &Attach) -> Result<Machine<'a>, Error> {
+    let gateways = asked.addresses.gateways();
+    let ipv6 = gateways.v6.is_some() || asked.addresses.nets().any(|net| net.addr().is_ipv6());
+    Machine::open(home, &target.netns, ipv6)
+        .map_err(|error| Error::kernel(format!("entering the network namespace of {:?}", target.name), error))
+}
+
+/// Does the steps, and makes sure that it was a living container that got them.
+pub fn wire(
+    script: &Script<'_>,
+    target: &Target,
+    machine: &mut Machine<'_>,
+    held: &Held,
+) -> Result<Armed, Error> {
+    let with_commands = |left: Vec<UndoFailure>| {
+        let command = |failure: UndoFailure| (script.command(&failure.0), failure);
+        left.into_iter().map(command).collect()
+    };
+    match apply::apply(script.steps(), machine, held) {
+        Ok(armed) if target.is_alive() => Ok(armed),
+        Ok(armed) => {
+            // What is left lies in a namespace that is about to go, and goes with it.
+            let _ = armed.take_back(machine);
+            Err(Error::Died(target.name.clone()))
+        }
+        Err(failure) => Err(match failure.cause {
+            Cause::Signal(signal) => Error::Interrupted { signal, left: with_commands(failure.left) },
+            Cause::Step(step, error) => Error::Step {
+                tried: format!("{step} for {:?}", target.name),
+                remedy: remedy(&step, &error),
+                error,
+                left: with_commands(failure.left),
+            },
+        }),
+    }
+}
+
+/// A file of the target's namespace that another program can open.
+fn namespace_path(target: &Target) -> String {
+    match &target.process {
+        Some(process) => format!("/proc/{}/ns/net", process.pid()),
+        None if target.name.starts_with('/') => target.name.clone(),
+        None => format!("/var/run/netns/{}", target.name),
+    }
+}
+
+/// What to do about a refusal that the kernel does not explain well enough.
+fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
+    match (step, error.errno) {
+        (Step::CreateVeth { .. } | Step::CreateMacvlan { .. }, Errno::EEXIST) => {
+            Some("a name was taken in the meantime: try again, or choose others with -i and -l")
+        }
+        (Step::CreateVeth { .. }, Errno::EXFULL) => Some("a bridge has at most 1023 ports: use a second one"),
+        (Step::CreateMacvlan { .. }, Errno::EBUSY) => {
+            Some("the uplink is in use by a bridge, bond or passthru macvlan: name that one instead")
+        }
+        (Step::SetDefault { .. }, Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
+            Some("the gateway is not reachable from these addresses")
+        }
+        (Step::AddHostRoute { .. }, Errno::EEXIST) => {
+            Some("another interface has a route to this gateway already")
+        }
+        _ => None,
+    }
+}
+
+fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machine: &Machine<'_>) -> Report {
+    let created = steps.iter().find_map(|step| match step {
+        Step::CreateVeth { host_ifname, bridge, .. } => Some(("veth", Some(host_ifname.to_string()), bridge)),
+        Step::CreateMacvlan { parent, .. } => Some(("macvlan", None, parent)),
+        _ => None,
+    });
+    let (kind, host_ifname, uplink) = match created {
+        Some((kind, host_ifname, uplink)) => (kind, host_ifname, uplink.to_string()),
+        None => ("none", None, asked.uplink.to_string()),
+    };
+    let link = machine.known(Side::Target, &asked.ifname);
+    Report {
+        target: target.name.clone(),
+        runtime: target.runtime.as_str(),
+        id: target.id.clone(),
+        pid: facts.pid,
+        ifname: asked.ifname.to_string(),
+        host_ifname,
+        uplink,
+        kind,
+        addresses: asked.addresses.nets().map(|net| net.to_string()).collect(),
+        gateways: asked.addresses.gateways().iter().map(|gateway| gateway.to_string()).collect(),
+        mac: link.map(crate::kernel::Link::mac),
+        mtu: link.map(|link| link.mtu),
+        vlan: asked.link_address.vlan.map(crate::spec::Vlan::id),
+        changed: true,
+    }
+}

@@ -1,0 +1,36 @@
+//! One file a verb: spec → target → observe → plan → apply → report.
+
+mod attach;
+mod run;
+
+use crate::cli::{Asked, Verb};
+use crate::error::{Error, Exit};
+use crate::report;
+
+/// Does what was asked and tells the exit code.
+///
+/// # Errors
+/// Whatever kept it from being done.
+pub fn run(asked: Asked) -> Result<u8, Error> {
+    start_logger(asked.verbosity);
+    match asked.verb {
+        Verb::Show(text) => report::show(&text)?,
+        Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
+        Verb::Run(run) => return run::run(&run),
+    }
+    Ok(Exit::Done as u8)
+}
+
+/// `-v` tells each step as it is done, `-vv` the netlink messages; `RUST_LOG` overrides both.
+fn start_logger(verbosity: u8) {
+    use std::io::Write;
+    let level = match verbosity {
+        0 => "error",
+        1 => "rpipe=info",
+        2 => "rpipe=debug",
+        _ => "rpipe=trace",
+    };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level))
+        .format(|out, record| writeln!(out, "rpipe: {}", record.args()))
+        .init();
+}

@@ -1,0 +1,153 @@
+//! Everything that ends rpipe without success, and the exit code each means.
+
+use std::fmt;
+
+use nix::sys::signal::Signal;
+
+use crate::apply::UndoFailure;
+use crate::kernel::KernelError;
+use crate::plan::Refusal;
+use crate::spec::SpecError;
+use crate::target::TargetError;
+
+/// What is missing when the kernel says `EPERM` or `EACCES`.
+pub const PRIVILEGE: &str = "needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN";
+
+/// The exit codes of rpipe itself; `run` passes on the command's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// It failed, and nothing was changed.
+    Failed = 1,
+    /// The words were wrong, and nothing was looked at.
+    Usage = 2,
+}
+
+/// An error with everything that its one line says.
+#[derive(Debug)]
+pub enum Error {
+    /// The words do not fit the grammar; what is wrong and where help is.
+    Usage(String),
+    /// A word that means nothing.
+    Spec(SpecError),
+    /// The target cannot be had.
+    Target(TargetError),
+    /// It cannot work on this machine as it is.
+    Refused(Refusal),
+    /// A question to the kernel failed.
+    Kernel {
+        /// What was tried.
+        tried: String,
+        /// The kernel's words.
+        error: KernelError,
+    },
+    /// A step failed and everything before it was undone, but for what is in `left`.
+    Step {
+        /// What was tried, on what.
+        tried: String,
+        /// The kernel's words.
+        error: KernelError,
+        /// The remedy, where there is one.
+        remedy: Option<&'static str>,
+        /// What could not be undone, and the command that would.
+        left: Vec<(String, UndoFailure)>,
+    },
+    /// The container died while it was being attached.
+    Died(String),
+    /// A signal came in between; everything was undone, but for what is in `left`.
+    Interrupted {
+        /// Which one.
+        signal: Signal,
+        /// What could not be undone, and the command that would.
+        left: Vec<(String, UndoFailure)>,
+    },
+    /// A command that cannot be started.
+    Command {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// The output could not be written.
+    Output(std::io::Error),
+}
+
+impl Error {
+    pub(crate) fn kernel(tried: impl Into<String>, error: KernelError) -> Self {
+        Self::Kernel { tried: tried.into(), error }
+    }
+
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Spec(_) => Exit::Usage as u8,
+            _ => Exit::Failed as u8,
+        }
+    }
+}
+
+/// The kernel's words, and that privilege is missing where it is.
+fn kernel_words(f: &mut fmt::Formatter<'_>, error: &KernelError, remedy: Option<&str>) -> fmt::Result {
+    write!(f, "{error}")?;
+    match remedy.or(error.is_permission().then_some(PRIVILEGE)) {
+        Some(remedy) => write!(f, " ({remedy})"),
+        None => Ok(()),
+    }
+}
+
+fn undo_words(f: &mut fmt::Formatter<'_>, left: &[(String, UndoFailure)]) -> fmt::Result {
+    for (command, (step, error)) in left {
+        write!(f, "; undo failed: {step}: {error} (to finish: {command})")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(what) => f.write_str(what),
+            Self::Spec(error) => error.fmt(f),
+            Self::Target(error) => error.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Kernel { tried, error } => {
+                write!(f, "{tried}: ")?;
+                kernel_words(f, error, None)
+            }
+            Self::Step { tried, error, remedy, left } => {
+                write!(f, "{tried}: ")?;
+                kernel_words(f, error, *remedy)?;
+                undo_words(f, left)
+            }
+            Self::Died(target) => write!(f, "target {target:?}: ended while it was being attached"),
+            Self::Interrupted { signal, left } => {
+                write!(f, "interrupted by {signal}: everything was undone")?;
+                undo_words(f, left)
+            }
+            Self::Command { name, why } => write!(f, "command {name:?}: {why}"),
+            Self::Output(error) => write!(f, "writing the output: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<SpecError> for Error {
+    fn from(error: SpecError) -> Self {
+        Self::Spec(error)
+    }
+}
+
+impl From<TargetError> for Error {
+    fn from(error: TargetError) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

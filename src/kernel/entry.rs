@@ -1,0 +1,136 @@
+//! Named namespaces: the entries of `/var/run/netns`, which `ip netns` reads.
+//!
+//! Ours are symbolic links to `/proc/PID/ns/net`: they cost nothing, keep nothing alive, and lead nowhere when the
+//! container has died. What `ip netns add` makes is a mount, what others put there may be anything: those are never
+//! touched.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use log::info;
+use nix::errno::Errno;
+
+use super::{KernelError, NetNs};
+
+/// Where `ip netns` looks (`NETNS_RUN_DIR` of iproute2).
+const DIRECTORY: &str = "/var/run/netns";
+
+/// What stands under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryState {
+    /// Nothing.
+    Missing,
+    /// Something that leads to the namespace asked about.
+    Right,
+    /// Something else.
+    Foreign,
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(DIRECTORY).join(name)
+}
+
+/// Where a link of ours for that process leads.
+fn destination(pid: i32) -> String {
+    format!("/proc/{pid}/ns/net")
+}
+
+/// Whether a link's destination has the form of ours.
+fn is_ours(destination: &Path) -> bool {
+    let pid = destination.to_str().and_then(|path| path.strip_prefix("/proc/")?.strip_suffix("/ns/net"));
+    pid.is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
+/// What stands under `name`, seen from `netns`.
+#[must_use]
+pub fn look_up_entry(name: &str, netns: &NetNs) -> EntryState {
+    let path = path(name);
+    match fs::symlink_metadata(&path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            EntryState::Missing
+        }
+        _ => match NetNs::open(&path) {
+            Ok(other) if other.is(netns) => EntryState::Right,
+            _ => EntryState::Foreign,
+        },
+    }
+}
+
+/// Removes links of our form whose process is gone. What cannot be read or removed is left for the next run.
+pub fn sweep_entries() {
+    let Ok(entries) = fs::read_dir(DIRECTORY) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if !is_link || !is_dangling(&path) {
+            continue;
+        }
+        if fs::read_link(&path).is_ok_and(|destination| is_ours(&destination))
+            && fs::remove_file(&path).is_ok()
+        {
+            info!("removed {}: its process is gone", path.display());
+        }
+    }
+}
+
+fn is_dangling(path: &Path) -> bool {
+    // A process that is dead but not yet waited for has no namespaces any more: ENOENT as well.
+    fs::metadata(path).is_err_and(|error| {
+        error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)
+    })
+}
+
+/// `ln -s /proc/PID/ns/net /var/run/netns/NAME`. Tells whether the directory had to be made.
+///
+/// # Errors
+/// `EEXIST` when the name was taken meanwhile, `EROFS`, `ENOSPC` …
+pub fn link_entry(name: &str, pid: i32) -> Result<bool, KernelError> {
+    let made = match symlink(destination(pid), path(name)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(DIRECTORY)?;
+            if let Err(error) = symlink(destination(pid), path(name)) {
+                let _ = fs::remove_dir(DIRECTORY);
+                return Err(error.into());
+            }
+            true
+        }
+        other => {
+            other?;
+            false
+        }
+    };
+    Ok(made)
+}
+
+/// `rm /var/run/netns/NAME`, if it is still the link that we made; the directory too, if we made it and it
+/// is empty.
+///
+/// # Errors
+/// `EROFS` and its like. A link that is gone or was replaced is none.
+pub fn unlink_entry(name: &str, pid: i32, directory_too: bool) -> Result<(), KernelError> {
+    let path = path(name);
+    if fs::read_link(&path).is_ok_and(|destination_now| destination_now == Path::new(&destination(pid))) {
+        fs::remove_file(&path)?;
+    }
+    if directory_too {
+        // Fails when somebody else has put an entry there, which is fine.
+        let _ = fs::remove_dir(DIRECTORY);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_links_to_a_process_are_ours() {
+        assert!(is_ours(Path::new("/proc/123/ns/net")));
+        for other in ["/proc//ns/net", "/proc/self/ns/net", "/proc/1/ns/mnt", "/proc/1/../2/ns/net", "/x", ""]
+        {
+            assert!(!is_ours(Path::new(other)), "{other}");
+        }
+    }
+}

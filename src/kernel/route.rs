@@ -1,0 +1,166 @@
+//! Routes: the default route of a namespace, and the way to a gateway off the subnet.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::route::{RouteFlags, RouteMessage, RouteScope};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+use rtnetlink::RouteMessageBuilder;
+
+use super::socket::attributes;
+use super::{KernelError, Request, RouteSocket};
+
+/// Bytes of `struct rtmsg`.
+const HEADER: usize = 12;
+/// `RTM_NEWROUTE`, include/uapi/linux/rtnetlink.h.
+const NEWROUTE: u16 = 24;
+/// `RT_TABLE_MAIN`.
+const MAIN: u32 = 254;
+// RTA_*, include/uapi/linux/rtnetlink.h.
+const OIF: u16 = 4;
+const GATEWAY: u16 = 5;
+const PRIORITY: u16 = 6;
+const MULTIPATH: u16 = 9;
+const CACHEINFO: u16 = 12;
+const TABLE: u16 = 15;
+const VIA: u16 = 18;
+const ENCAP_TYPE: u16 = 21;
+const ENCAP: u16 = 22;
+const NEXTHOP_ID: u16 = 30;
+
+/// An address that only a default route leads to: the IPv4 dummy address (RFC 7600).
+const NOWHERE_V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 0, 8));
+/// The same for IPv6: the discard prefix (RFC 6666).
+const NOWHERE_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1));
+
+/// A default route of the main table, with the bytes that put it back as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultRoute {
+    /// The next hop; a route straight to a device has none.
+    pub gateway: Option<IpAddr>,
+    /// The index of the outgoing link; a route over several has none of its own.
+    pub oif: Option<u32>,
+    /// The metric, lower wins. IPv4 counts from 0, IPv6 from 1024 (`IP6_RT_PRIO_USER`).
+    pub metric: u32,
+    /// `struct rtmsg` and attributes as the kernel gave them, ready to be sent back.
+    bytes: Vec<u8>,
+}
+
+struct Found {
+    len: u8,
+    table: u32,
+    kind: u8,
+    route: DefaultRoute,
+}
+
+fn read(payload: &[u8]) -> Option<Found> {
+    let header: &[u8; HEADER] = payload.first_chunk()?;
+    let v4 = header[0] == 2;
+    let mut found = Found {
+        len: header[1],
+        table: header[4].into(),
+        kind: header[7],
+        route: DefaultRoute { gateway: None, oif: None, metric: 0, bytes: header.to_vec() },
+    };
+    // Flags report the state of the link (dead, linkdown, offload): only `onlink` is a wish.
+    let onlink =
+        u32::from_ne_bytes([header[8], header[9], header[10], header[11]]) & RouteFlags::Onlink.bits();
+    found.route.bytes[8..].copy_from_slice(&onlink.to_ne_bytes());
+    for attribute in attributes(payload, HEADER) {
+        let value = attribute.value();
+        let number = value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+        match attribute.kind() {
+            OIF => found.route.oif = number,
+            PRIORITY => found.route.metric = number?,
+            TABLE => found.table = number?,
+            GATEWAY if v4 => found.route.gateway = value.first_chunk::<4>().map(|ip| (*ip).into()),
+            GATEWAY => found.route.gateway = value.first_chunk::<16>().map(|ip| (*ip).into()),
+            _ => {}
+        }
+    }
+    let by_id = attributes(payload, HEADER).any(|attribute| attribute.kind() == NEXTHOP_ID);
+    for attribute in attributes(payload, HEADER) {
+        match attribute.kind() {
+            // Only reported, never taken.
+            CACHEINFO => continue,
+            // A route by next hop id is reported with its hops spelled out, but taken only without.
+            OIF | GATEWAY | MULTIPATH | VIA | ENCAP_TYPE | ENCAP if by_id => continue,
+            _ => {}
+        }
+        let bytes = &mut found.route.bytes;
+        bytes.extend_from_slice(&attribute.length().to_ne_bytes());
+        bytes.extend_from_slice(&attribute.kind().to_ne_bytes());
+        bytes.extend_from_slice(attribute.value());
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    Some(found)
+}
+
+/// The default route that a new one of `metric` would replace. Equal to `ip route show default`, but one
+/// question instead of the whole table: which route leads to an address that nothing else leads to
+/// (`RTM_F_FIB_MATCH`, Linux 4.13, IPv6 4.18)?
+///
+/// Where the answer is not clear – a more specific route, policy rules, a blackhole, a better metric – the
+/// main table is read.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn find_default(
+    socket: &mut RouteSocket,
+    v4: bool,
+    metric: u32,
+) -> Result<Option<DefaultRoute>, KernelError> {
+    let nowhere = if v4 { NOWHERE_V4 } else { NOWHERE_V6 };
+    let mut question = RouteMessageBuilder::<IpAddr>::new();
+    question.get_mut().header.flags = RouteFlags::FibMatch | RouteFlags::LookupTable;
+    let question = to(question, nowhere).build();
+    match socket.ask(&Request::new(&RouteNetlinkMessage::GetRoute(question), 0), read) {
+        Ok(Some(Found { len: 0, table: MAIN, route, .. })) if route.metric >= metric => {
+            // Lookups answer with the best one, so a worse metric means that none has ours.
+            return Ok(Some(route).filter(|route| route.metric == metric));
+        }
+        Err(error) if error.errno == Errno::ENETUNREACH => return Ok(None),
+        _ => {}
+    }
+    let mut message = RouteMessage::default();
+    message.header.address_family = if v4 { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let all = socket.dump(&Request::new(&RouteNetlinkMessage::GetRoute(message), 0), read)?;
+    let defaults = all.into_iter().filter(|found| found.len == 0 && found.table == MAIN && found.kind != 0);
+    Ok(defaults.map(|found| found.route).find(|route| route.metric == metric))
+}
+
+fn to(builder: RouteMessageBuilder<IpAddr>, ip: IpAddr) -> RouteMessageBuilder<IpAddr> {
+    let len = if ip.is_ipv4() { 32 } else { 128 };
+    // The builder refuses only a prefix longer than its family allows.
+    builder.destination_prefix(ip, len).unwrap_or_default()
+}
+
+/// `ip route add HOST dev …`: the way to a gateway that no own prefix covers (/32, /128).
+#[must_use]
+pub fn add_host_route(index: u32, host: IpAddr) -> Request {
+    let mut message = to(RouteMessageBuilder::<IpAddr>::new(), host).output_interface(index).build();
+    if host.is_ipv4() {
+        message.header.scope = RouteScope::Link;
+    }
+    Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// `ip route add default via GATEWAY dev …`, or `replace` for the one that was found before: a route that
+/// nobody looked at is never replaced, because it could not be put back.
+#[must_use]
+pub fn add_default(index: u32, gateway: IpAddr, metric: u32, replace: bool) -> Request {
+    let mut builder = RouteMessageBuilder::<IpAddr>::new().output_interface(index).priority(metric);
+    builder.get_mut().header.address_family =
+        if gateway.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    // Refused only when the families differ.
+    let message = builder.gateway(gateway).map(RouteMessageBuilder::build).unwrap_or_default();
+    let flags = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
+    Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | flags)
+}
+
+/// `ip route replace default …`: puts back what was there, to the last attribute.
+#[must_use]
+pub fn restore_default(route: &DefaultRoute) -> Request {
+    Request::raw(NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route.bytes.clone())
+}

@@ -1,0 +1,347 @@
+//! The route socket: requests go out, answers come back, matched by sequence number.
+
+use std::io::ErrorKind;
+
+use log::{debug, log_enabled, trace};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
+    NetlinkSerializable, NlaBuffer, NlasIterator,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::errno::Errno;
+
+use super::KernelError;
+
+/// Room for one datagram of the kernel, which fits its dumps to the reader's buffer up to this size
+/// (`netlink_dump`, net/netlink/af_netlink.c).
+const RECEIVE: usize = 32 * 1024;
+/// Bytes of `struct nlmsghdr`.
+const HEADER: usize = 16;
+/// `NLMSGERR_ATTR_MSG`, include/uapi/linux/netlink.h.
+const ERROR_TEXT: u16 = 1;
+/// `NLM_F_ACK_TLVS`: attributes follow the error.
+const ACK_TLVS: u16 = 0x200;
+/// How often a dump that changed under way is asked for again.
+const DUMP_TRIES: usize = 5;
+
+/// One message to the kernel.
+#[derive(Debug)]
+pub struct Request {
+    message_type: u16,
+    flags: u16,
+    payload: Vec<u8>,
+}
+
+impl Request {
+    /// A message made by a builder. `NLM_F_REQUEST` is implied.
+    #[must_use]
+    pub fn new(message: &RouteNetlinkMessage, flags: u16) -> Self {
+        let mut payload = vec![0; message.buffer_len()];
+        message.serialize(&mut payload);
+        Self::raw(message.message_type(), flags, payload)
+    }
+
+    /// A message whose bytes the kernel itself once sent.
+    #[must_use]
+    pub fn raw(message_type: u16, flags: u16, payload: Vec<u8>) -> Self {
+        Self { message_type, flags: flags | NLM_F_REQUEST, payload }
+    }
+
+    fn emit(&self, sequence: u32, extra_flags: u16, out: &mut Vec<u8>) {
+        let start = out.len();
+        let length = HEADER + self.payload.len();
+        out.resize(start + length.next_multiple_of(4), 0);
+        let mut header = NetlinkBuffer::new(&mut out[start..start + length]);
+        header.set_length(u32::try_from(length).unwrap_or(u32::MAX));
+        header.set_message_type(self.message_type);
+        header.set_flags(self.flags | extra_flags);
+        header.set_sequence_number(sequence);
+        header.payload_mut().copy_from_slice(&self.payload);
+    }
+}
+
+/// A blocking `NETLINK_ROUTE` socket of the namespace in which it was opened.
+#[derive(Debug)]
+pub struct RouteSocket {
+    socket: Socket,
+    sequence: u32,
+    received: Vec<u8>,
+}
+
+/// What became of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The kernel did it.
+    Done,
+    /// The kernel refused; nothing was changed.
+    Refused(KernelError),
+    /// It was sent, but no answer could be read.
+    Unknown(KernelError),
+}
+
+/// One message from the kernel.
+struct Answer<'a> {
+    message_type: u16,
+    flags: u16,
+    sequence: u32,
+    payload: &'a [u8],
+}
+
+impl RouteSocket {
+    /// Opens a socket in the current namespace, with extended acknowledgements (Linux 4.12).
+    ///
+    /// # Errors
+    /// `EMFILE` and its like.
+    pub fn open() -> Result<Self, KernelError> {
+        let socket = Socket::new(NETLINK_ROUTE)?;
+        // Old kernels only explain less: both options are wishes.
+        let _ = socket.set_ext_ack(true);
+        let _ = socket.set_cap_ack(true);
+        Ok(Self { socket, sequence: 0, received: Vec::with_capacity(RECEIVE) })
+    }
+
+    /// Sends all requests as one datagram and tells for each whether it worked.
+    ///
+    /// The kernel handles them in order and **goes on after a failing one**. Only the last asks for an
+    /// acknowledgement: errors come in any case and come first, so an acknowledged end without an error for
+    /// an earlier number means that this one worked.
+    ///
+    /// # Errors
+    /// When nothing could be sent, so nothing was changed.
+    pub fn batch(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, KernelError> {
+        let first = self.sequence.wrapping_add(1);
+        let mut bytes =
+            Vec::with_capacity(requests.iter().map(|request| HEADER + request.payload.len() + 4).sum());
+        for (i, request) in requests.iter().enumerate() {
+            self.sequence = self.sequence.wrapping_add(1);
+            let ack = if i + 1 == requests.len() { NLM_F_ACK } else { 0 };
+            request.emit(self.sequence, ack, &mut bytes);
+        }
+        self.send(&bytes)?;
+        let last = self.sequence;
+        let mut outcomes = vec![Outcome::Done; requests.len()];
+        let mut finished = requests.is_empty();
+        while !finished {
+            let read = self.receive(|answer| {
+                let place = answer.sequence.wrapping_sub(first) as usize;
+                let outcome = outcomes.get_mut(place).filter(|_| answer.message_type == NLMSG_ERROR);
+                if let (Some(outcome), Some(error)) = (outcome, answer.error()) {
+                    *outcome = Outcome::Refused(error);
+                }
+                finished |= answer.message_type == NLMSG_ERROR && answer.sequence == last;
+            });
+            if let Err(error) = read {
+                let unknown = |outcome: &mut Outcome| {
+                    if *outcome == Outcome::Done {
+                        *outcome = Outcome::Unknown(error.clone());
+                    }
+                };
+                outcomes.iter_mut().for_each(unknown);
+                finished = true;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Sends one request that changes something.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn execute(&mut self, request: Request) -> Result<(), KernelError> {
+        match self.batch(&[request])?.pop() {
+            Some(Outcome::Refused(error) | Outcome::Unknown(error)) => Err(error),
+            Some(Outcome::Done) | None => Ok(()),
+        }
+    }
+
+    /// Asks for one thing and hands the payload of the answer to `read`.
+    ///
+    /// # Errors
+    /// The kernel's refusal: `ENODEV`, `ENETUNREACH` … say that it does not exist.
+    pub fn ask<T>(&mut self, request: &Request, read: impl Fn(&[u8]) -> T) -> Result<T, KernelError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        let mut bytes = Vec::with_capacity(HEADER + request.payload.len() + 4);
+        request.emit(sequence, 0, &mut bytes);
+        self.send(&bytes)?;
+        let mut outcome = None;
+        while outcome.is_none() {
+            self.receive(|answer| {
+                if answer.sequence == sequence && outcome.is_none() {
+                    outcome = match answer.message_type {
+                        NLMSG_ERROR => Some(Err(answer.error().unwrap_or_else(|| Errno::EBADMSG.into()))),
+                        _ => Some(Ok(read(answer.payload))),
+                    };
+                }
+            })?;
+        }
+        outcome.unwrap_or(Err(Errno::EBADMSG.into()))
+    }
+
+    /// Asks for all things of a kind. A dump during which the kernel's tables changed is no whole one
+    /// (`NLM_F_DUMP_INTR`) and is asked for again.
+    ///
+    /// # Errors
+    /// The kernel's refusal, `EAGAIN` when the tables never hold still.
+    pub fn dump<T>(
+        &mut self,
+        request: &Request,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, KernelError> {
+        for _ in 0..DUMP_TRIES {
+            self.sequence = self.sequence.wrapping_add(1);
+            let sequence = self.sequence;
+            let mut bytes = Vec::new();
+            request.emit(sequence, NLM_F_DUMP, &mut bytes);
+            self.send(&bytes)?;
+            let (mut found, mut done, mut interrupted, mut error) = (Vec::new(), false, false, None);
+            while !done {
+                self.receive(|answer| {
+                    if answer.sequence != sequence {
+                        return;
+                    }
+                    interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
+                    match answer.message_type {
+                        NLMSG_DONE => done = true,
+                        NLMSG_ERROR => (error, done) = (answer.error(), true),
+                        _ => found.extend(read(answer.payload)),
+                    }
+                })?;
+            }
+            match error {
+                Some(error) => return Err(error),
+                None if !interrupted => return Ok(found),
+                None => debug!("the tables changed during a dump, asking again"),
+            }
+        }
+        Err(Errno::EAGAIN.into())
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), KernelError> {
+        if log_enabled!(log::Level::Debug) {
+            log_messages("to the kernel", bytes);
+        }
+        loop {
+            match self.socket.send(bytes, 0) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads one datagram. A failed read is tried once more: what was asked for has been done or refused by
+    /// then, and giving up on the answer would leave that unknown.
+    fn receive(&mut self, mut each: impl FnMut(&Answer<'_>)) -> Result<(), KernelError> {
+        let mut failed = false;
+        loop {
+            self.received.clear();
+            match self.socket.recv(&mut self.received, 0) {
+                Ok(_) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if failed => return Err(error.into()),
+                Err(_) => failed = true,
+            }
+        }
+        if log_enabled!(log::Level::Debug) {
+            log_messages("from the kernel", &self.received);
+        }
+        for answer in messages(&self.received) {
+            each(&answer);
+        }
+        Ok(())
+    }
+}
+
+/// The messages of a datagram; a malformed rest is dropped.
+fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Answer<'_>> {
+    std::iter::from_fn(move || {
+        let message = NetlinkBuffer::new_checked(bytes).ok()?;
+        let answer = Answer {
+            message_type: message.message_type(),
+            flags: message.flags(),
+            sequence: message.sequence_number(),
+            payload: message.payload(),
+        };
+        bytes = bytes.get((message.length() as usize).next_multiple_of(4)..).unwrap_or_default();
+        Some(answer)
+    })
+}
+
+impl Answer<'_> {
+    /// The refusal in an `NLMSG_ERROR`, `None` for an acknowledgement.
+    fn error(&self) -> Option<KernelError> {
+        let code = self.payload.first_chunk().map_or(-nix::libc::EBADMSG, |code| i32::from_ne_bytes(*code));
+        if code == 0 {
+            return None;
+        }
+        let message = (self.flags & ACK_TLVS != 0).then(|| self.error_text()).flatten();
+        Some(KernelError { errno: Errno::from_raw(code.saturating_abs()), message })
+    }
+
+    /// The kernel's own words: the string attribute behind the error number and the header of the request.
+    /// They can quote a name, so control characters are left out.
+    fn error_text(&self) -> Option<String> {
+        let attributes = self.payload.get(4 + HEADER..)?;
+        let text = NlasIterator::new(attributes).flatten().find(|nla| nla.kind() == ERROR_TEXT)?;
+        let text = String::from_utf8_lossy(text.value());
+        Some(text.chars().filter(|c| !c.is_control()).collect())
+    }
+}
+
+/// The attributes of a payload behind its fixed header of `header` bytes.
+pub(super) fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+    NlasIterator::new(payload.get(header..).unwrap_or_default()).flatten()
+}
+
+fn log_messages(direction: &str, bytes: &[u8]) {
+    for answer in messages(bytes) {
+        let Answer { message_type, flags, sequence, payload } = answer;
+        debug!(
+            "{direction}: type {message_type} flags {flags:#x} sequence {sequence}, {} bytes",
+            payload.len()
+        );
+        trace!("{payload:02x?}");
+        if matches!(message_type, NLMSG_ERROR | NLMSG_DONE) {
+            continue;
+        }
+        use netlink_packet_core::NetlinkDeserializable;
+        let header = netlink_packet_core::NetlinkHeader::default();
+        let mut typed = header;
+        typed.message_type = message_type;
+        match RouteNetlinkMessage::deserialize(&typed, payload) {
+            Ok(message) => debug!("  {message:?}"),
+            Err(error) => debug!("  {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn garbage_is_dropped_not_trusted() {
+        for bytes in
+            [&[][..], &[0; 15], &[0; 16], &[0xff; 64], &[17, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+        {
+            for answer in messages(bytes) {
+                let _ = answer.error();
+            }
+        }
+    }
+
+    #[test]
+    fn the_kernels_words_are_read_without_control_characters() {
+        let mut payload = vec![];
+        payload.extend((-22_i32).to_ne_bytes());
+        payload.extend([0; HEADER]);
+        payload.extend([11, 0, 1, 0]);
+        payload.extend(b"no\x1bway\0\0");
+        let answer = Answer { message_type: NLMSG_ERROR, flags: ACK_TLVS, sequence: 1, payload: &payload };
+        let error = answer.error().unwrap();
+        assert_eq!((error.errno, error.message.as_deref()), (Errno::EINVAL, Some("noway")));
+    }
+}

@@ -1,0 +1,97 @@
+//! The two namespaces of an attach, each with its socket, and what was learned of their links.
+
+use log::debug;
+use nix::errno::Errno;
+
+use crate::kernel::{self, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
+use crate::plan::Side;
+use crate::spec::IfName;
+
+/// The host and the target. IO: opened once, used by `observe` and `apply`.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    /// The namespace rpipe runs in.
+    pub home: &'a NetNs,
+    /// The target's namespace.
+    pub netns: &'a NetNs,
+    /// A socket of the host.
+    pub host: RouteSocket,
+    /// A socket of the target.
+    pub target: RouteSocket,
+    /// Whether new links of the target come without IPv6.
+    pub ipv6_disabled: bool,
+    /// The default routes that were there, IPv4 and IPv6, to be put back if need be.
+    pub defaults: [Option<DefaultRoute>; 2],
+    /// Links that were looked up.
+    links: Vec<(Side, IfName, Link)>,
+}
+
+impl<'a> Machine<'a> {
+    /// Opens a socket in each namespace; with `ipv6` it also reads there whether IPv6 is off.
+    ///
+    /// # Errors
+    /// `EPERM` without privilege, `EINVAL` when `netns` is a namespace of another kind.
+    pub fn open(home: &'a NetNs, netns: &'a NetNs, ipv6: bool) -> Result<Self, KernelError> {
+        let host = RouteSocket::open()?;
+        let (target, ipv6_disabled) =
+            netns.enter(home, || (RouteSocket::open(), ipv6 && kernel::ipv6_is_disabled("default")))?;
+        Ok(Self {
+            home,
+            netns,
+            host,
+            target: target?,
+            ipv6_disabled,
+            defaults: [None, None],
+            links: Vec::new(),
+        })
+    }
+
+    /// The socket of a side.
+    pub fn socket(&mut self, side: Side) -> &mut RouteSocket {
+        match side {
+            Side::Host => &mut self.host,
+            Side::Target => &mut self.target,
+        }
+    }
+
+    /// What is already known of a link.
+    #[must_use]
+    pub fn known(&self, side: Side, name: &IfName) -> Option<&Link> {
+        self.links.iter().find(|(at, known, _)| *at == side && known == name).map(|(_, _, link)| link)
+    }
+
+    /// The index of a link, looked up when it is not known yet.
+    ///
+    /// # Errors
+    /// `ENODEV` when there is none of that name.
+    pub fn index(&mut self, side: Side, name: &IfName) -> Result<u32, KernelError> {
+        if let Some(link) = self.known(side, name) {
+            return Ok(link.index);
+        }
+        let link = kernel::find_link(self.socket(side), name.as_str())?.ok_or(Errno::ENODEV)?;
+        debug!("{name} has index {}", link.index);
+        let index = link.index;
+        self.learn(side, name, link);
+        Ok(index)
+    }
+
+    /// Remembers a link.
+    pub fn learn(&mut self, side: Side, name: &IfName, link: Link) {
+        self.forget(side, name);
+        self.links.push((side, name.clone(), link));
+    }
+
+    /// Forgets a link that is gone.
+    pub fn forget(&mut self, side: Side, name: &IfName) {
+        self.links.retain(|(at, known, _)| *at != side || known != name);
+    }
+
+    /// Follows a link to its new name.
+    pub fn rename(&mut self, from: &IfName, to: &IfName) {
+        for (side, name, _) in &mut self.links {
+            if *side == Side::Target && name == from {
+                *name = to.clone();
+            }
+        }
+    }
+}

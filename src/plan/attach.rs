@@ -1,0 +1,125 @@
+//! The plan of an attach.
+
+use std::net::IpAddr;
+
+use crate::spec::{Attach, IfName, UplinkWord};
+
+use super::{Entry, Facts, Found, Refusal, Side, Step, UplinkKind};
+
+/// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
+const METRIC_V6: u32 = 1024;
+
+/// The MTU of a bridge without ports (`br_mtu_auto_adjust`, net/bridge/br_if.c).
+const NEW_BRIDGE_MTU: u32 = 1500;
+
+/// The metric of the default route that an attach sets.
+#[must_use]
+pub fn default_metric(v4: bool) -> u32 {
+    if v4 { 0 } else { METRIC_V6 }
+}
+
+/// The steps that wire `asked` on a machine as `facts` show it.
+///
+/// # Errors
+/// What is known to fail.
+pub fn attach(asked: &Attach, facts: &Facts) -> Result<Vec<Step>, Refusal> {
+    if asked.link_address.vlan.is_some() {
+        return Err(Refusal::Unsupported("a VLAN"));
+    }
+    if facts.ifname_taken {
+        let (target, ifname) = (facts.target.clone(), asked.ifname.to_string());
+        return Err(Refusal::IfnameTaken { target, ifname });
+    }
+    let mut steps = Vec::with_capacity(10);
+    if let (Entry::Missing(entry), Some(pid)) = (&facts.entry, facts.pid) {
+        steps.push(Step::LinkNamespace { entry: entry.clone(), pid });
+    }
+    create_link(&mut steps, asked, facts)?;
+    configure(&mut steps, asked, facts);
+    Ok(steps)
+}
+
+/// The link itself, under its final name, in its namespace, still down.
+fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(), Refusal> {
+    let ifname = asked.ifname.clone();
+    let mac = asked.link_address.mac.as_ref().map(crate::spec::MacWord::mac);
+    let host_ifname = facts.host_ifname.clone();
+    let taken = facts.host_ifname_taken.then(|| Refusal::HostIfnameTaken(host_ifname.to_string()));
+    let uplink = match &facts.uplink {
+        Found::Link(uplink) => uplink,
+        Found::Nothing { fresh_mac } => {
+            let name = creatable(&asked.uplink)?;
+            if let Some(refusal) = taken {
+                return Err(refusal);
+            }
+            steps.push(Step::CreateBridge { name: name.clone(), mac: *fresh_mac });
+            steps.push(Step::CreateVeth { host_ifname, bridge: name, ifname, mtu: NEW_BRIDGE_MTU, mac });
+            return Ok(());
+        }
+    };
+    let (name, mtu) = (uplink.name.clone(), uplink.mtu);
+    match (uplink.kind, taken) {
+        (UplinkKind::Bridge, Some(refusal)) => return Err(refusal),
+        (UplinkKind::Bridge, None) => {
+            steps.push(Step::CreateVeth { host_ifname, bridge: name, ifname, mtu, mac })
+        }
+        (UplinkKind::Parent, _) => {
+            if !uplink.up {
+                steps.push(Step::SetLink { side: Side::Host, ifname: name.clone(), up: true });
+            }
+            // Kernels before 6.14 look for the name of a link that is made in another namespace here as well.
+            let first = if facts.host_has_ifname { host_ifname } else { ifname.clone() };
+            let renamed = (first != ifname).then(|| Step::Rename { from: first.clone(), to: ifname });
+            steps.push(Step::CreateMacvlan { parent: name, ifname: first, mtu, mac });
+            steps.extend(renamed);
+        }
+        (UplinkKind::Port, _) => return Err(Refusal::UplinkIsPort(name.to_string())),
+        (UplinkKind::NotEthernet, _) => return Err(Refusal::UplinkNotEthernet(name.to_string())),
+    }
+    Ok(())
+}
+
+/// A bridge that is made because its name asks for one.
+fn creatable(uplink: &UplinkWord) -> Result<IfName, Refusal> {
+    match uplink {
+        UplinkWord::Name(name) if name.as_str().starts_with("br") => Ok(name.clone()),
+        word => Err(Refusal::NoUplink(word.to_string())),
+    }
+}
+
+/// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
+fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
+    let ifname = || asked.ifname.clone();
+    let gateways = asked.addresses.gateways();
+    let wants = |v4: bool| {
+        asked.addresses.nets().any(|net| net.addr().is_ipv4() == v4)
+            || gateways.iter().any(|ip| ip.is_ipv4() == v4)
+    };
+    if wants(false) && facts.ipv6_disabled {
+        steps.push(Step::EnableIpv6 { ifname: ifname() });
+    }
+    let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
+    if announce {
+        steps.push(Step::ArpNotify { ifname: ifname(), on: true });
+    }
+    steps.extend(asked.addresses.nets().map(|net| Step::AddAddress { ifname: ifname(), net }));
+    steps.push(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
+    if announce {
+        steps.push(Step::ArpNotify { ifname: ifname(), on: false });
+    }
+    for gateway in gateways.iter() {
+        if !is_on_link(asked, gateway) {
+            steps.push(Step::AddHostRoute { ifname: ifname(), host: gateway });
+        }
+        let v4 = gateway.is_ipv4();
+        let old = if v4 { facts.default_v4.clone() } else { facts.default_v6.clone() };
+        steps.push(Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(v4), old });
+    }
+}
+
+/// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are
+/// on every link (RFC 4291 2.5.6).
+fn is_on_link(asked: &Attach, gateway: IpAddr) -> bool {
+    let link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    link_local || asked.addresses.nets().any(|net| net.contains(&gateway))
+}

@@ -1,0 +1,96 @@
+//! What the plan must know of the machine, as plain values.
+
+use std::net::IpAddr;
+
+use crate::spec::{EntryName, IfName, Mac};
+
+/// What was seen, once, before anything is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The target's name for people.
+    pub target: String,
+    /// The target's process, where it has one.
+    pub pid: Option<i32>,
+    /// The inode of the target's namespace.
+    pub netns_inode: u64,
+    /// What the uplink's word leads to.
+    pub uplink: Found,
+    /// The name for a veth's host end: the one asked for, or a free one.
+    pub host_ifname: IfName,
+    /// Whether the host has a link of that name already.
+    pub host_ifname_taken: bool,
+    /// Whether the host has a link of the name that the container is to get.
+    pub host_has_ifname: bool,
+    /// Whether the target has a link of that name already.
+    pub ifname_taken: bool,
+    /// The IPv4 default route that ours would replace.
+    pub default_v4: Option<OldDefault>,
+    /// The IPv6 default route that ours would replace.
+    pub default_v6: Option<OldDefault>,
+    /// Whether new links of the target come without IPv6, as Docker sets it.
+    pub ipv6_disabled: bool,
+    /// The entry in `/var/run/netns`.
+    pub entry: Entry,
+}
+
+/// What was found under the uplink's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A link.
+    Link(Uplink),
+    /// No link of that name: a bridge that is created for it gets this address.
+    Nothing {
+        /// A random local address.
+        fresh_mac: Mac,
+    },
+}
+
+/// The uplink as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uplink {
+    /// Its real name.
+    pub name: IfName,
+    /// What it is.
+    pub kind: UplinkKind,
+    /// Its largest packet in bytes, inherited by the new links.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub up: bool,
+}
+
+/// What an existing host interface can serve as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UplinkKind {
+    /// A Linux bridge: gets a veth.
+    Bridge,
+    /// Any other Ethernet interface: carries a macvlan.
+    Parent,
+    /// A port of a bridge, which can carry nothing of its own.
+    Port,
+    /// A loopback or a link of another kind than Ethernet.
+    NotEthernet,
+}
+
+/// A default route that is there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldDefault {
+    /// Its next hop.
+    pub gateway: Option<IpAddr>,
+    /// The name of its outgoing link.
+    pub dev: Option<String>,
+    /// Its metric.
+    pub metric: u32,
+}
+
+/// The target's entry in `/var/run/netns`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// None is to be made: the namespace was given by name or path, or its name cannot be a file's.
+    None,
+    /// There is none of that name: it is to be made.
+    Missing(EntryName),
+    /// It is there and leads to this namespace.
+    Right(EntryName),
+    /// Something else has that name, which is left alone.
+    Foreign(EntryName),
+}

@@ -1,0 +1,16 @@
+//! What will be done, as a value: asked + facts → steps.
+//!
+//! PURE: no system call, no netlink, no clock; a plan can be compared, printed and tested. What cannot work is refused
+//! here, before the first change. Each step knows its undo and prints itself as the equal command.
+
+mod attach;
+mod facts;
+mod refusal;
+mod script;
+mod step;
+
+pub use attach::{attach, default_metric};
+pub use facts::{Entry, Facts, Found, OldDefault, Uplink, UplinkKind};
+pub use refusal::Refusal;
+pub use script::Script;
+pub use step::{Side, Step};

@@ -1,0 +1,176 @@
+//! A plan as the equal commands: what `--dry-run` prints, and the remedy when an undo fails.
+
+use std::fmt;
+
+use crate::spec::{EntryName, Mac};
+
+use super::{Entry, Facts, Side, Step};
+
+/// How a command reaches the target's namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reach {
+    /// `ip netns` knows it.
+    Entry(EntryName),
+    /// By a file.
+    Path(String),
+}
+
+/// Steps printed as a POSIX shell script that does the same when it is run as root.
+#[derive(Debug)]
+pub struct Script<'a> {
+    steps: &'a [Step],
+    reach: Reach,
+}
+
+impl<'a> Script<'a> {
+    /// The script of `steps` on the machine that `facts` show; `path` is a file of the target's namespace, for
+    /// when `ip netns` does not know it.
+    #[must_use]
+    pub fn new(steps: &'a [Step], facts: &Facts, path: &str) -> Self {
+        let reach = match &facts.entry {
+            Entry::Missing(entry) | Entry::Right(entry) if facts.pid.is_some() => Reach::Entry(entry.clone()),
+            _ => Reach::Path(path.to_owned()),
+        };
+        Self { steps, reach }
+    }
+
+    /// The steps.
+    #[must_use]
+    pub fn steps(&self) -> &'a [Step] {
+        self.steps
+    }
+
+    /// The command of one step.
+    #[must_use]
+    pub fn command(&self, step: &Step) -> String {
+        let inside = |words: String| match &self.reach {
+            Reach::Entry(entry) => format!("ip -n {} {words}", quote(entry.as_str())),
+            Reach::Path(path) => format!("nsenter --net={} ip {words}", quote(path)),
+        };
+        let on = |side: Side, words: String| match side {
+            Side::Host => format!("ip {words}"),
+            Side::Target => inside(words),
+        };
+        let netns = match &self.reach {
+            Reach::Entry(entry) => quote(entry.as_str()),
+            Reach::Path(path) => quote(path),
+        };
+        match step {
+            Step::LinkNamespace { entry, pid } => {
+                let name = quote(&format!("/var/run/netns/{entry}"));
+                format!("mkdir -p /var/run/netns && ln -s /proc/{pid}/ns/net {name}")
+            }
+            Step::UnlinkNamespace { entry, .. } => {
+                format!("rm {}", quote(&format!("/var/run/netns/{entry}")))
+            }
+            Step::CreateBridge { name, mac } => {
+                format!("ip link add name {} address {mac} up type bridge stp_state 0", quote(name.as_str()))
+            }
+            Step::CreateVeth { host_ifname, bridge, ifname, mtu, mac } => format!(
+                "ip link add name {} mtu {mtu} numtxqueues 1 numrxqueues 1 master {} up type veth \
+                 peer name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1",
+                quote(host_ifname.as_str()),
+                quote(bridge.as_str()),
+                quote(ifname.as_str()),
+                mac_words(*mac),
+            ),
+            Step::CreateMacvlan { parent, ifname, mtu, mac } => format!(
+                "ip link add link {} name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1 type macvlan mode bridge",
+                quote(parent.as_str()),
+                quote(ifname.as_str()),
+                mac_words(*mac),
+            ),
+            Step::Rename { from, to } => {
+                inside(format!("link set dev {} name {}", quote(from.as_str()), quote(to.as_str())))
+            }
+            Step::SetLink { side, ifname, up } => {
+                let state = if *up { "up" } else { "down" };
+                on(*side, format!("link set dev {} {state}", quote(ifname.as_str())))
+            }
+            Step::EnableIpv6 { ifname } => self.setting("ipv6", ifname.as_str(), "disable_ipv6", false),
+            Step::ArpNotify { ifname, on } => self.setting("ipv4", ifname.as_str(), "arp_notify", *on),
+            Step::AddAddress { ifname, net } => {
+                let broadcast = if net.addr().is_ipv4() && net.prefix_len() < 31 { " brd +" } else { "" };
+                inside(format!("address add {net}{broadcast} dev {}", quote(ifname.as_str())))
+            }
+            Step::AddHostRoute { ifname, host } => inside(format!(
+                "{}route add {host} dev {} proto static",
+                family(host.is_ipv4()),
+                quote(ifname.as_str())
+            )),
+            Step::SetDefault { ifname, gateway, metric, old } => {
+                let verb = if old.is_some() { "replace" } else { "add" };
+                inside(format!(
+                    "{}route {verb} default via {gateway} dev {}{} proto static",
+                    family(gateway.is_ipv4()),
+                    quote(ifname.as_str()),
+                    metric_words(*metric),
+                ))
+            }
+            Step::RestoreDefault { v4, old } => {
+                let via = old.gateway.map(|ip| format!(" via {ip}")).unwrap_or_default();
+                let dev = old.dev.as_ref().map(|dev| format!(" dev {}", quote(dev))).unwrap_or_default();
+                inside(format!("{}route replace default{via}{dev}{}", family(*v4), metric_words(old.metric)))
+            }
+            Step::DeleteLink { side, ifname } => {
+                on(*side, format!("link delete dev {}", quote(ifname.as_str())))
+            }
+            Step::DeleteBridge { name } => format!("ip link delete dev {}", quote(name.as_str())),
+        }
+    }
+
+    /// A setting of a link of the target that `ip` does not know.
+    fn setting(&self, family: &str, ifname: &str, key: &str, on: bool) -> String {
+        let path = quote(&format!("/proc/sys/net/{family}/conf/{ifname}/{key}"));
+        let inner = format!("echo {} >{path}", u8::from(on));
+        match &self.reach {
+            Reach::Entry(entry) => format!("ip netns exec {} sh -c {}", quote(entry.as_str()), quote(&inner)),
+            Reach::Path(path) => format!("nsenter --net={} sh -c {}", quote(path), quote(&inner)),
+        }
+    }
+}
+
+impl fmt::Display for Script<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("#!/bin/sh\nset -e\n")?;
+        for step in self.steps {
+            writeln!(f, "{}", self.command(step))?;
+        }
+        Ok(())
+    }
+}
+
+/// `ip` takes the family of `default` from a flag only.
+fn family(v4: bool) -> &'static str {
+    if v4 { "" } else { "-6 " }
+}
+
+fn mac_words(mac: Option<Mac>) -> String {
+    mac.map(|mac| format!(" address {mac}")).unwrap_or_default()
+}
+
+fn metric_words(metric: u32) -> String {
+    if metric == 0 { String::new() } else { format!(" metric {metric}") }
+}
+
+/// A word for a POSIX shell: as it is when nothing in it means anything to the shell.
+fn quote(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@,+".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn the_shell_sees_one_word() {
+        assert_eq!(quote("eth1"), "eth1");
+        assert_eq!(quote("a$(b)"), "'a$(b)'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}

@@ -1,0 +1,111 @@
+//! What was done, for people and for programs.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::plan::{Script, Step};
+
+/// One attachment, in the keys of the JSON report.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The target's name.
+    pub target: String,
+    /// Who holds it: `docker`, `pid`, `netns` …
+    pub runtime: &'static str,
+    /// The engine's id, null when there is none.
+    pub id: Option<String>,
+    /// The process whose namespace it is, null for a namespace by name.
+    pub pid: Option<i32>,
+    /// The interface in the target.
+    pub ifname: String,
+    /// The host's end, null when the link has none.
+    pub host_ifname: Option<String>,
+    /// The uplink.
+    pub uplink: String,
+    /// The kind of link: `veth`, `macvlan`.
+    pub kind: &'static str,
+    /// The addresses with their prefixes.
+    pub addresses: Vec<String>,
+    /// The default gateways.
+    pub gateways: Vec<String>,
+    /// The MAC address, null when it is not known yet (`--dry-run`).
+    pub mac: Option<String>,
+    /// The largest packet in bytes.
+    pub mtu: Option<u32>,
+    /// The VLAN number.
+    pub vlan: Option<u16>,
+    /// Whether anything was changed.
+    pub changed: bool,
+}
+
+/// A step in the JSON of `--dry-run`.
+#[derive(Debug, Serialize)]
+struct StepReport {
+    step: &'static str,
+    description: String,
+    command: String,
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
+}
+
+/// Prints to standard output, which belongs to what was asked for.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn show(text: &str) -> Result<(), Error> {
+    print(text)
+}
+
+/// Tells what was done: JSON on standard output when it was asked for, else one line on a terminal,
+/// else nothing.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
+    if json {
+        return print_json(report);
+    }
+    if !quiet && io::stderr().is_terminal() {
+        let Report { target, ifname, uplink, kind, .. } = report;
+        let mut line = format!("{target:?}: {ifname} on {uplink} ({kind})");
+        for address in &report.addresses {
+            let _ = write!(line, " {address}");
+        }
+        for gateway in &report.gateways {
+            let _ = write!(line, " via {gateway}");
+        }
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+/// Prints a plan: as a script, or its steps as JSON.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn planned(steps: &[Step], script: &Script<'_>, json: bool) -> Result<(), Error> {
+    if !json {
+        return print(&script.to_string());
+    }
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| StepReport {
+            step: step.word(),
+            description: step.to_string(),
+            command: script.command(step),
+        })
+        .collect();
+    print_json(&steps)
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let mut text = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    text.push('\n');
+    print(&text)
+}
