@@ -1,10 +1,341 @@
 //! Why a target could not be had.
+
 use std::fmt;
-/// placeholder
-#[derive(Debug)]
-pub struct TargetError;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::kernel::KernelError;
+use crate::spec::Runtime;
+
+/// What helps when the kernel wants more privilege.
+const PRIVILEGE: &str = "needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN";
+
+/// A target that could not be had. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetError {
+    /// The one who was asked, or the first who knows the name, says no.
+    Refused {
+        /// The target as it was asked for.
+        target: String,
+        /// The answer.
+        why: Refusal,
+    },
+    /// A bare name that nobody knows.
+    Unknown {
+        /// The target as it was asked for.
+        target: String,
+        /// Who was asked, and the answers.
+        asked: Vec<(Runtime, Refusal)>,
+    },
+}
+
+/// The answer of one runtime that did not lead to a namespace.
+///
+/// Words of others in here are free of control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// `DOCKER_HOST` is not a unix socket.
+    NotUnix {
+        /// Its value.
+        host: String,
+    },
+    /// There is no engine's socket.
+    NoSocket {
+        /// Its path.
+        socket: String,
+    },
+    /// The engine's socket lets nobody in.
+    Connect {
+        /// Its path.
+        socket: String,
+        /// The kernel's words.
+        error: KernelError,
+    },
+    /// The engine is in another process namespace.
+    OutOfSight {
+        /// Its socket.
+        socket: String,
+    },
+    /// The engine gave no whole answer in time.
+    Late {
+        /// Its socket.
+        socket: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The engine gave an answer that nobody understands.
+    Garbled {
+        /// Its socket.
+        socket: String,
+        /// What is wrong with the answer.
+        fault: String,
+    },
+    /// The engine reports a trouble of its own.
+    Trouble {
+        /// Its socket.
+        socket: String,
+        /// The HTTP status.
+        status: u16,
+        /// Its own words.
+        message: String,
+    },
+    /// The engine has no such container.
+    NoContainer,
+    /// The ids of several containers start with the name.
+    Ambiguous,
+    /// The container has no process.
+    NotRunning {
+        /// What it does instead, in the engine's words.
+        state: String,
+        /// The container's name.
+        name: String,
+    },
+    /// The container got another process during the look-up.
+    Restarted,
+    /// The container has no network of its own.
+    HostNetwork,
+    /// There is no process of this number.
+    NoProcess,
+    /// The number is that of a thread.
+    Thread,
+    /// The process ended during the look-up.
+    Ended,
+    /// There is no namespace of this name.
+    NoEntry,
+    /// There is nothing at this path.
+    NoFile,
+    /// A bare name is not followed through a link.
+    Link {
+        /// The name of the link.
+        name: String,
+    },
+    /// The file is something else.
+    NotNetns {
+        /// Its path.
+        path: String,
+    },
+    /// The file is a namespace, though not one of networks.
+    OtherKind {
+        /// Its path.
+        path: String,
+    },
+    /// The namespace is the one in which rpipe runs.
+    OwnNetns,
+    /// The kernel refuses.
+    Kernel {
+        /// What was tried, on what.
+        tried: String,
+        /// The kernel's words.
+        error: KernelError,
+    },
+}
+
+/// What an answer means for the search for a bare name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It knows no such name: the next one is asked.
+    Absent,
+    /// It could not be asked: the next one is, and this is remembered.
+    Unasked,
+    /// It knows the name, and the answer is no.
+    Final,
+}
+
+impl Refusal {
+    pub(super) fn kernel(tried: impl fmt::Display, error: impl Into<KernelError>) -> Self {
+        Self::Kernel { tried: tried.to_string(), error: error.into() }
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        match self {
+            Self::NoSocket { .. }
+            | Self::NoContainer
+            | Self::NoProcess
+            | Self::Thread
+            | Self::NoEntry
+            | Self::NoFile
+            | Self::Link { .. } => Verdict::Absent,
+            Self::NotUnix { .. }
+            | Self::Connect { .. }
+            | Self::OutOfSight { .. }
+            | Self::Late { .. }
+            | Self::Garbled { .. }
+            | Self::Trouble { .. } => Verdict::Unasked,
+            Self::Ambiguous
+            | Self::NotRunning { .. }
+            | Self::Restarted
+            | Self::HostNetwork
+            | Self::Ended
+            | Self::NotNetns { .. }
+            | Self::OtherKind { .. }
+            | Self::OwnNetns
+            | Self::Kernel { .. } => Verdict::Final,
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Connect { error, .. } | Self::Kernel { error, .. } if error.is_permission() => PRIVILEGE,
+            Self::Connect { .. } | Self::NoSocket { .. } => "is the Docker engine running?",
+            Self::Kernel { error, .. } if error.errno == Errno::ENOSYS => "needs Linux 5.3",
+            Self::OutOfSight { .. } => "run rpipe where the engine runs",
+            Self::Ambiguous => "give more digits of the id",
+            Self::NotRunning { state, .. } if state == "restarting" => "try again when it is up",
+            Self::NotRunning { name, .. } => return Some(format!("docker start {name}")),
+            Self::Restarted | Self::Ended => "try again",
+            Self::NoEntry => "ip netns list shows them",
+            _ => return None,
+        };
+        Some(remedy.to_owned())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUnix { host } => write!(f, "DOCKER_HOST {host:?}: only unix:// is understood"),
+            Self::NoSocket { socket } => write!(f, "no socket at {socket}"),
+            Self::Connect { socket, error } => write!(f, "connecting to {socket}: {error}"),
+            Self::OutOfSight { socket } => write!(
+                f,
+                "the engine at {socket} is in another process namespace, its process numbers mean nothing here"
+            ),
+            Self::Late { socket, limit } => {
+                write!(f, "the engine at {socket} gave no answer within {limit:?}")
+            }
+            Self::Garbled { socket, fault } => write!(f, "the engine at {socket} {fault}"),
+            Self::Trouble { socket, status, message } if message.is_empty() => {
+                write!(f, "the engine at {socket} says nothing but HTTP status {status}")
+            }
+            Self::Trouble { socket, status, message } => {
+                write!(f, "the engine at {socket} says: {message}, HTTP status {status}")
+            }
+            Self::NoContainer => f.write_str("no such container"),
+            Self::Ambiguous => f.write_str("the ids of several containers start with it"),
+            Self::NotRunning { state, .. } => write!(f, "the container is not running, it is {state}"),
+            Self::Restarted => f.write_str("the container was restarted while it was being looked up"),
+            Self::HostNetwork => f.write_str(
+                "the container shares the host's network (--net=host), there is nothing to attach to",
+            ),
+            Self::NoProcess => f.write_str("no such process"),
+            Self::Thread => f.write_str("is the number of a thread, not of a process"),
+            Self::Ended => f.write_str("the process ended while it was being looked up"),
+            Self::NoEntry => f.write_str("no such entry"),
+            Self::NoFile => f.write_str("no such file"),
+            Self::Link { name } => write!(f, "the entry is only a link, netns:{name} follows it"),
+            Self::NotNetns { path } => write!(f, "{path} is not a network namespace"),
+            Self::OtherKind { path } => write!(f, "{path} is a namespace of another kind"),
+            Self::OwnNetns => f.write_str(
+                "its network namespace is the one rpipe itself runs in, there is nothing to attach to",
+            ),
+            Self::Kernel { tried, error } => write!(f, "{tried}: {error}"),
+        }
+    }
+}
+
 impl fmt::Display for TargetError {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Refused { target, .. } | Self::Unknown { target, .. }) = self;
+        // `{:?}` keeps what a hostile word does to the terminal out of it.
+        write!(f, "target {target:?}: ")?;
+        let remedy = match self {
+            Self::Refused { why, .. } => {
+                write!(f, "{why}")?;
+                why.remedy()
+            }
+            Self::Unknown { asked, .. } => {
+                let unasked = asked.iter().find(|(_, why)| why.verdict() == Verdict::Unasked);
+                if let Some((_, why)) = unasked {
+                    write!(f, "{why}, and nobody else knows the name")?;
+                    why.remedy()
+                } else {
+                    f.write_str("nobody knows it")?;
+                    let answers: Vec<_> =
+                        asked.iter().map(|(runtime, why)| format!("{runtime}: {why}")).collect();
+                    Some(answers.join("; "))
+                }
+            }
+        };
+        match remedy {
+            Some(remedy) => write!(f, " ({remedy})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+/// Words of others, fit for one line of a terminal: no control characters, no more than 200 characters.
+pub(super) fn plain(words: &str) -> String {
+    const MOST: usize = 200;
+    let mut rest = words.trim().chars().filter(|letter| !letter.is_control());
+    let mut text: String = rest.by_ref().take(MOST).collect();
+    if rest.next().is_some() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(why: Refusal) -> String {
+        let text = TargetError::Refused { target: "web".into(), why }.to_string();
+        text.strip_prefix("target \"web\": ").unwrap().to_owned()
+    }
+
+    #[test]
+    fn lack_of_privilege_has_its_remedy() {
+        let socket = || "/s".to_owned();
+        let denied = Refusal::Connect { socket: socket(), error: Errno::EACCES.into() };
+        let because = "connecting to /s: Permission denied";
+        let remedy = "(needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN)";
+        assert_eq!(refused(denied.clone()), format!("{because} {remedy}"));
+        let unknown = TargetError::Unknown {
+            target: "web".into(),
+            asked: vec![(Runtime::Docker, denied), (Runtime::Netns, Refusal::NoEntry)],
+        };
+        assert_eq!(
+            unknown.to_string(),
+            format!("target \"web\": {because}, and nobody else knows the name {remedy}")
+        );
+        assert_eq!(
+            refused(Refusal::kernel("/proc/7/ns/net", Errno::EACCES)),
+            format!("/proc/7/ns/net: Permission denied {remedy}")
+        );
+        assert_eq!(
+            refused(Refusal::kernel("entering /run/netns/red", Errno::EPERM)),
+            format!("entering /run/netns/red: Operation not permitted {remedy}")
+        );
+    }
+
+    #[test]
+    fn other_refusals_have_theirs() {
+        assert_eq!(
+            refused(Refusal::kernel("pinning process 7", Errno::ENOSYS)),
+            "pinning process 7: Function not implemented (needs Linux 5.3)"
+        );
+        assert_eq!(
+            refused(Refusal::OutOfSight { socket: "/s".into() }),
+            "the engine at /s is in another process namespace, its process numbers mean nothing here \
+             (run rpipe where the engine runs)"
+        );
+        assert_eq!(
+            refused(Refusal::OtherKind { path: "/proc/1/ns/user".into() }),
+            "/proc/1/ns/user is a namespace of another kind"
+        );
+        assert_eq!(
+            refused(Refusal::Link { name: "web".into() }),
+            "the entry is only a link, netns:web follows it"
+        );
+    }
+
+    #[test]
+    fn words_of_others_fit_on_a_line() {
+        assert_eq!(plain(" a\tb\r\n\u{1b}[0m\u{9b}c\n"), "ab[0mc");
+        assert_eq!(plain(&"ü".repeat(200)), "ü".repeat(200));
+        assert_eq!(plain(&"ü".repeat(201)), format!("{}…", "ü".repeat(200)));
     }
 }

@@ -1,12 +1,14 @@
 //! A name becomes a live network namespace.
 //!
 //! IO, read-only: each runtime is asked where its container's process is, the process is pinned by a pidfd, its
-//! namespace is opened once, and from then on only the descriptor counts. Never changes anything, never starts a program,
-//! and never answers with the namespace rpipe itself runs in.
+//! namespace is opened once, and from then on only the descriptor counts. Never changes anything, never starts a
+//! program, and never answers with the namespace rpipe itself runs in.
 
 mod docker;
+mod engine;
 mod error;
 mod netns;
+mod pid;
 mod process;
 
 use std::time::Duration;
@@ -14,7 +16,10 @@ use std::time::Duration;
 use crate::kernel::NetNs;
 use crate::spec::{EntryName, Runtime, TargetWord};
 
-pub use error::TargetError;
+use engine::Deadline;
+use error::Verdict;
+
+pub use error::{Refusal, TargetError};
 pub use process::Process;
 
 /// How long all look-ups of one target together may take.
@@ -37,22 +42,192 @@ pub struct Target {
     pub entry: Option<EntryName>,
 }
 
-// TEMPORARY until the room is merged
 impl Target {
-    pub fn open(word: &TargetWord, _home: &NetNs, _limit: Duration) -> Result<Target, TargetError> {
-        let pid: i32 = word.name.parse().map_err(|_| TargetError)?;
-        let netns =
-            NetNs::open(std::path::Path::new(&format!("/proc/{pid}/ns/net"))).map_err(|_| TargetError)?;
-        Ok(Target {
-            name: word.name.clone(),
-            runtime: Runtime::Pid,
-            id: None,
-            process: Some(Process(pid)),
-            netns,
-            entry: word.name.parse().ok(),
-        })
+    /// Finds whose namespace is meant and opens it. `home` is the namespace rpipe itself runs in; engines have
+    /// `limit` to answer.
+    ///
+    /// # Errors
+    /// When nobody knows the name, nobody can be asked, or there is no namespace of its own to attach to.
+    pub fn open(word: &TargetWord, home: &NetNs, limit: Duration) -> Result<Self, TargetError> {
+        let deadline = Deadline::after(limit);
+        let found = match word.runtime {
+            Some(runtime) => Self::of(runtime, &word.name, home, deadline)
+                .map_err(|why| TargetError::Refused { target: word.to_string(), why }),
+            None => first_answer(&word.name, |runtime| Self::of_bare(runtime, &word.name, home, deadline)),
+        };
+        if let Ok(target) = &found {
+            let pid = target
+                .process
+                .as_ref()
+                .map_or_else(String::new, |process| format!(", process {}", process.pid()));
+            log::info!(
+                "target {:?}: {} {:?}{pid}, namespace {}",
+                word.to_string(),
+                target.runtime,
+                target.name,
+                target.netns.inode()
+            );
+        }
+        found
     }
+
+    /// Whether it is still the same live process. A namespace that was given by name or path has none and lives as
+    /// long as it is held open.
+    #[must_use]
     pub fn is_alive(&self) -> bool {
-        true
+        self.process.as_ref().is_none_or(Process::is_alive)
+    }
+
+    /// Asks the one who was named.
+    fn of(runtime: Runtime, name: &str, home: &NetNs, deadline: Deadline) -> Result<Self, Refusal> {
+        match runtime {
+            Runtime::Docker => docker::find(name, home, deadline),
+            Runtime::Pid => pid::find(pid::number(name).ok_or(Refusal::NoProcess)?, home),
+            Runtime::Netns => netns::find(name, home),
+        }
+    }
+
+    /// Asks one of several; `None` when the name cannot be one of its.
+    fn of_bare(
+        runtime: Runtime,
+        name: &str,
+        home: &NetNs,
+        deadline: Deadline,
+    ) -> Option<Result<Self, Refusal>> {
+        match runtime {
+            Runtime::Docker => Some(docker::find(name, home, deadline)),
+            Runtime::Pid => pid::find_bare(name, home),
+            Runtime::Netns => netns::find_bare(name, home),
+        }
+    }
+}
+
+/// Asks one after the other for a bare name, until one knows it. Knowing it to be impossible counts as knowing;
+/// having been unable to look does not, but is told if nobody else knows.
+fn first_answer<T>(
+    name: &str,
+    mut ask: impl FnMut(Runtime) -> Option<Result<T, Refusal>>,
+) -> Result<T, TargetError> {
+    let mut asked = Vec::new();
+    for runtime in Runtime::ALL {
+        match ask(runtime) {
+            None => {}
+            Some(Ok(found)) => return Ok(found),
+            Some(Err(why)) if why.verdict() == Verdict::Final => {
+                return Err(TargetError::Refused { target: name.to_owned(), why });
+            }
+            Some(Err(why)) => {
+                log::debug!("target {name:?}: {runtime}: {why}");
+                asked.push((runtime, why));
+            }
+        }
+    }
+    Err(TargetError::Unknown { target: name.to_owned(), asked })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Searches with one answer for each of docker, pid and netns; then these must have been asked, with this outcome.
+    fn search(answers: [Option<Result<(), Refusal>>; 3], who: &str, outcome: &str) {
+        let mut answers = answers.into_iter();
+        let mut asked = Vec::new();
+        let found = first_answer("web", |runtime| {
+            asked.push(runtime.as_str());
+            answers.next().unwrap().map(|answer| answer.map(|()| runtime))
+        });
+        assert_eq!(asked.join(" "), who);
+        assert_eq!(found.map_or_else(|error| error.to_string(), |by| by.to_string()), outcome);
+    }
+
+    fn late() -> Refusal {
+        Refusal::Late { socket: "/s".into(), limit: Duration::from_secs(2) }
+    }
+
+    #[test]
+    fn the_first_who_knows_wins() {
+        search([Some(Ok(())), Some(Ok(())), Some(Ok(()))], "docker", "docker");
+        search([Some(Err(Refusal::NoContainer)), None, Some(Ok(()))], "docker pid netns", "netns");
+        search([Some(Err(late())), Some(Ok(())), None], "docker pid", "pid");
+    }
+
+    #[test]
+    fn a_no_of_one_who_knows_ends_the_search() {
+        let stopped = Some(Err(Refusal::NotRunning { state: "exited".into(), name: "web".into() }));
+        search(
+            [stopped, None, Some(Ok(()))],
+            "docker",
+            "target \"web\": the container is not running, it is exited (docker start web)",
+        );
+        search(
+            [Some(Err(Refusal::Ambiguous)), None, Some(Ok(()))],
+            "docker",
+            "target \"web\": the ids of several containers start with it (give more digits of the id)",
+        );
+        search(
+            [Some(Err(Refusal::NoContainer)), Some(Err(Refusal::OwnNetns)), Some(Ok(()))],
+            "docker pid",
+            "target \"web\": its network namespace is the one rpipe itself runs in, there is nothing to attach to",
+        );
+    }
+
+    #[test]
+    fn when_nobody_knows_all_answers_are_told() {
+        let no_entry = || Some(Err(Refusal::NoEntry));
+        search(
+            [Some(Err(Refusal::NoContainer)), None, no_entry()],
+            "docker pid netns",
+            "target \"web\": nobody knows it (docker: no such container; netns: no such entry)",
+        );
+        let no_socket = Some(Err(Refusal::NoSocket { socket: "/var/run/docker.sock".into() }));
+        search(
+            [no_socket, Some(Err(Refusal::NoProcess)), Some(Err(Refusal::Link { name: "web".into() }))],
+            "docker pid netns",
+            "target \"web\": nobody knows it (docker: no socket at /var/run/docker.sock; pid: no such process; \
+             netns: the entry is only a link, netns:web follows it)",
+        );
+        search(
+            [Some(Err(late())), None, no_entry()],
+            "docker pid netns",
+            "target \"web\": the engine at /s gave no answer within 2s, and nobody else knows the name",
+        );
+    }
+
+    #[test]
+    fn a_namespace_without_a_process_is_always_alive() {
+        let target = Target {
+            name: "red".into(),
+            runtime: Runtime::Netns,
+            id: None,
+            process: None,
+            netns: NetNs::own().unwrap(),
+            entry: None,
+        };
+        assert!(target.is_alive());
+    }
+
+    #[test]
+    fn a_named_runtime_is_the_only_one_asked() {
+        let home = NetNs::own().unwrap();
+        let ask =
+            |word: &str| Target::open(&word.parse().unwrap(), &home, LOOKUP_LIMIT).unwrap_err().to_string();
+        assert_eq!(
+            ask("netns:rpipe-has-no-such-entry"),
+            "target \"netns:rpipe-has-no-such-entry\": no such entry (ip netns list shows them)"
+        );
+        assert_eq!(ask("netns:/nowhere"), "target \"netns:/nowhere\": no such file");
+        assert_eq!(
+            ask("netns:/dev/null"),
+            "target \"netns:/dev/null\": /dev/null is not a network namespace"
+        );
+        assert_eq!(ask("pid:4194304"), "target \"pid:4194304\": no such process");
+        let own = format!("pid:{}", std::process::id());
+        assert_eq!(
+            ask(&own),
+            format!(
+                "target \"{own}\": its network namespace is the one rpipe itself runs in, there is nothing to attach to"
+            )
+        );
     }
 }

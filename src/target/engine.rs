@@ -1,0 +1,126 @@
+//! One question to a container engine: HTTP over its unix socket.
+//!
+//! IO. Whatever listens there is not trusted to be an engine: it may stay silent, talk for ever or talk nonsense, and
+//! each of that ends in one error and in time. The only place with async code; it lives as long as the question.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::time::timeout_at;
+
+use super::error::{Refusal, plain};
+
+/// No description of a container comes near this.
+const MOST_BYTES: usize = 4 << 20;
+
+/// An engine's socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Engine {
+    socket: PathBuf,
+}
+
+/// What an engine said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// All of the body.
+    pub(super) body: Bytes,
+}
+
+/// By when the answer must be there, and how long that was in the beginning.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    end: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    pub(super) fn after(limit: Duration) -> Self {
+        Self { end: Instant::now() + limit, limit }
+    }
+}
+
+impl Engine {
+    pub(super) fn at(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// The socket's path for people.
+    pub(super) fn socket(&self) -> String {
+        plain(&self.socket.to_string_lossy())
+    }
+
+    /// An answer that makes no sense.
+    pub(super) fn garbled(&self, fault: impl Into<String>) -> Refusal {
+        Refusal::Garbled { socket: self.socket(), fault: fault.into() }
+    }
+
+    /// Asks for `path`. The answer may have any status.
+    pub(super) fn get(&self, path: &str, deadline: Deadline) -> Result<Answer, Refusal> {
+        if !exists(&self.socket) {
+            return Err(Refusal::NoSocket { socket: self.socket() });
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|error| Refusal::kernel("preparing to ask the engine", error))?;
+        runtime.block_on(async {
+            timeout_at(deadline.end.into(), self.exchange(path))
+                .await
+                .unwrap_or_else(|_| Err(Refusal::Late { socket: self.socket(), limit: deadline.limit }))
+        })
+    }
+
+    async fn exchange(&self, path: &str) -> Result<Answer, Refusal> {
+        let broken = |error: hyper::Error| {
+            self.garbled(if error.is_parse() {
+                "answers with something that is not HTTP"
+            } else {
+                "broke off its answer"
+            })
+        };
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| Refusal::Connect { socket: self.socket(), error: error.into() })?;
+        // The kernel shows a peer from a process namespace that we cannot see into as number 0. The numbers that it
+        // names would be other processes here.
+        if stream.peer_cred().is_ok_and(|peer| peer.pid() == Some(0)) {
+            return Err(Refusal::OutOfSight { socket: self.socket() });
+        }
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::spawn(connection);
+        let request = Request::get(path)
+            .header(HOST, "localhost")
+            .body(Empty::<Bytes>::new())
+            .map_err(|_| self.garbled("cannot be asked for this name"))?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| {
+            self.garbled(if error.is::<LengthLimitError>() {
+                "gives an endless answer"
+            } else {
+                "broke off its answer"
+            })
+        })?;
+        Ok(Answer { status, body: body.to_bytes() })
+    }
+}
+
+/// Whether something is there. What cannot be looked at may be there, and connecting says why it cannot.
+fn exists(socket: &Path) -> bool {
+    match fs::metadata(socket) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
+}
