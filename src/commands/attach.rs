@@ -29,7 +29,11 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let script = Script::new(&steps, &facts, &path);
     let armed = wire(&script, &target, &mut machine, &held)?;
     armed.keep();
-    report::attached(&report(&words.attach, &target, &facts, &steps, &machine), words.json, quiet)
+    let outcome = report::attached(&report(&words.attach, &target, &facts, &steps, &machine), words.json, quiet);
+    // The process ends here, and the kernel closes everything at once, faster than we can one by one.
+    std::mem::forget((machine, held));
+    std::mem::forget((target, home));
+    outcome
 }
 
 /// The namespace rpipe runs in.

@@ -32,8 +32,7 @@ impl NetNs {
     /// # Errors
     /// When `/proc` is not mounted.
     pub fn own() -> Result<Self, KernelError> {
-        let file = File::open(OWN)?;
-        Self::from_file(file)
+        Self::trusted(File::open(OWN)?)
     }
 
     /// A namespace by path: a bind mount as `ip netns` makes it, or `/proc/PID/ns/net`.
@@ -60,6 +59,11 @@ impl NetNs {
         if fstatfs(&file)?.filesystem_type() != NSFS {
             return Err(Errno::EINVAL.into());
         }
+        Self::trusted(file)
+    }
+
+    /// A file that can only be a namespace.
+    fn trusted(file: File) -> Result<Self, KernelError> {
         let stat = fstat(&file)?;
         Ok(Self { file, id: (stat.st_dev, stat.st_ino) })
     }

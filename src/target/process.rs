@@ -54,7 +54,7 @@ impl Process {
     /// # Errors
     /// `ESRCH` when it has ended, `EACCES` when it is somebody else's and rpipe lacks the privilege.
     pub fn netns(&self) -> Result<NetNs, KernelError> {
-        let netns = NetNs::open(&self.netns_path());
+        let netns = fs::File::open(self.netns_path()).map_err(KernelError::from).and_then(NetNs::from_file);
         self.while_alive(netns)
     }
 
