@@ -4,9 +4,10 @@
 //! counts as done for the undo: taking back what was never there is no error.
 
 use log::{info, warn};
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::kernel::{self, KernelError, Outcome, Request};
+use crate::kernel::{self, EntryState, KernelError, Outcome, Request};
 use crate::machine::Machine;
 use crate::plan::{Side, Step};
 use crate::signals::Held;
@@ -58,8 +59,13 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
         let failed = |error| Cause::Step(Box::new(step.clone()), error);
         let Some(side) = socket_of(step) else {
             batch.send(machine, held, armed)?;
-            perform(step, machine, armed).map_err(failed)?;
-            done(step, armed);
+            match perform(step, machine, armed) {
+                Err(error) if error.errno == Errno::EEXIST && is_linked(step, machine) => {}
+                result => {
+                    result.map_err(failed)?;
+                    done(step, armed);
+                }
+            }
             continue;
         };
         let unknown = step.acts_on().is_some_and(|(at, name)| machine.known(at, name).is_none());
@@ -71,6 +77,12 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
         batch.steps.push(step);
     }
     batch.send(machine, held, armed)
+}
+
+/// Whether another rpipe has linked the same namespace under the same name just now. Then the link is its to undo.
+fn is_linked(step: &Step, machine: &Machine<'_>) -> bool {
+    let Step::LinkNamespace { entry, .. } = step else { return false };
+    kernel::look_up_entry(entry.as_str(), machine.netns) == EntryState::Right
 }
 
 /// Steps of one side that wait to be sent together.
@@ -169,11 +181,11 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         }
         Step::RestoreDefault { v4, .. } => {
             let route = machine.defaults[usize::from(!v4)].as_ref();
-            kernel::restore_default(route.ok_or(nix::errno::Errno::ENOENT)?)
+            kernel::restore_default(route.ok_or(Errno::ENOENT)?)
         }
         Step::DeleteLink { .. } | Step::DeleteBridge { .. } => kernel::delete_link(index),
         Step::LinkNamespace { .. } | Step::UnlinkNamespace { .. } | Step::EnableIpv6 { .. } => {
-            return Err(nix::errno::Errno::EOPNOTSUPP.into());
+            return Err(Errno::EOPNOTSUPP.into());
         }
     })
 }
@@ -191,7 +203,7 @@ fn perform(step: &Step, machine: &Machine<'_>, armed: &mut Armed) -> Result<(), 
         Step::EnableIpv6 { ifname } => {
             kernel::set_ipv6_disabled(machine.netns, machine.home, ifname.as_str(), false)
         }
-        _ => Err(nix::errno::Errno::EOPNOTSUPP.into()),
+        _ => Err(Errno::EOPNOTSUPP.into()),
     }
 }
 
@@ -218,7 +230,7 @@ impl Armed {
 }
 
 fn take_back(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
-    use nix::errno::Errno::{ENODEV, ENOENT, ESRCH};
+    use Errno::{ENODEV, ENOENT, ESRCH};
     let Some(side) = socket_of(step) else { return perform(step, machine, armed) };
     if let Step::DeleteBridge { name } = step {
         let bridge = match machine.index(Side::Host, name) {

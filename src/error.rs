@@ -43,7 +43,7 @@ pub enum Error {
         /// The kernel's words.
         error: KernelError,
     },
-    /// A step failed and everything before it was undone, but for what is in `left`.
+    /// A step failed, and everything before it was undone.
     Step {
         /// What was tried, on what.
         tried: String,
@@ -51,17 +51,17 @@ pub enum Error {
         error: KernelError,
         /// The remedy, where there is one.
         remedy: Option<&'static str>,
-        /// What could not be undone, and the command that would.
-        left: Vec<(String, UndoFailure)>,
     },
     /// The container died while it was being attached.
     Died(String),
-    /// A signal came in between; everything was undone, but for what is in `left`.
-    Interrupted {
-        /// Which one.
-        signal: Signal,
-        /// What could not be undone, and the command that would.
-        left: Vec<(String, UndoFailure)>,
+    /// A signal came in between, and everything was undone.
+    Interrupted(Signal),
+    /// Something went wrong, and then not everything could be undone.
+    Unfinished {
+        /// What went wrong first.
+        error: Box<Error>,
+        /// What is left.
+        left: Vec<Left>,
     },
     /// A command that cannot be started.
     Command {
@@ -74,7 +74,38 @@ pub enum Error {
     Output(std::io::Error),
 }
 
+/// Something that could not be undone.
+#[derive(Debug)]
+pub struct Left {
+    /// What was tried and why it failed.
+    pub failure: UndoFailure,
+    /// The command that would do it.
+    pub command: String,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (step, error) = &self.failure;
+        write!(f, "undo failed: {step}: {error} (to finish: {})", self.command)
+    }
+}
+
 impl Error {
+    /// This error, and what its undo left behind.
+    pub(crate) fn with(self, left: Vec<Left>) -> Self {
+        if left.is_empty() { self } else { Self::Unfinished { error: Box::new(self), left } }
+    }
+
+    /// The signal that ended the work, if it was one.
+    #[must_use]
+    pub fn signal(&self) -> Option<Signal> {
+        match self {
+            Self::Interrupted(signal) => Some(*signal),
+            Self::Unfinished { error, .. } => error.signal(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn kernel(tried: impl Into<String>, error: KernelError) -> Self {
         Self::Kernel { tried: tried.into(), error }
     }
@@ -98,13 +129,6 @@ fn kernel_words(f: &mut fmt::Formatter<'_>, error: &KernelError, remedy: Option<
     }
 }
 
-fn undo_words(f: &mut fmt::Formatter<'_>, left: &[(String, UndoFailure)]) -> fmt::Result {
-    for (command, (step, error)) in left {
-        write!(f, "; undo failed: {step}: {error} (to finish: {command})")?;
-    }
-    Ok(())
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -116,15 +140,15 @@ impl fmt::Display for Error {
                 write!(f, "{tried}: ")?;
                 kernel_words(f, error, None)
             }
-            Self::Step { tried, error, remedy, left } => {
+            Self::Step { tried, error, remedy } => {
                 write!(f, "{tried}: ")?;
-                kernel_words(f, error, *remedy)?;
-                undo_words(f, left)
+                kernel_words(f, error, *remedy)
             }
             Self::Died(target) => write!(f, "target {target:?}: ended while it was being attached"),
-            Self::Interrupted { signal, left } => {
-                write!(f, "interrupted by {signal}: everything was undone")?;
-                undo_words(f, left)
+            Self::Interrupted(signal) => write!(f, "interrupted by {signal}, everything was undone"),
+            Self::Unfinished { error, left } => {
+                write!(f, "{error}")?;
+                left.iter().try_for_each(|left| write!(f, "; {left}"))
             }
             Self::Command { name, why } => write!(f, "command {name:?}: {why}"),
             Self::Output(error) => write!(f, "writing the output: {error}"),

@@ -11,8 +11,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("rpipe: {error}");
-            if let rpipe::Error::Interrupted { signal, .. } = error {
+            rpipe::report::tell(&error);
+            if let Some(signal) = error.signal() {
                 rpipe::signals::end_by(signal);
             }
             ExitCode::from(error.exit_code())

@@ -45,7 +45,6 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         }
     }
     let [default_v4, default_v6] = defaults;
-    kernel::sweep_entries();
     let entry = match (&target.entry, &target.process) {
         (Some(name), Some(_)) => match kernel::look_up_entry(name.as_str(), &target.netns) {
             EntryState::Missing => Entry::Missing(name.clone()),
@@ -57,7 +56,6 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     Ok(Facts {
         target: target.name.clone(),
         pid: target.process.as_ref().map(crate::target::Process::pid),
-        netns_inode: target.netns.inode(),
         uplink,
         host_ifname,
         host_ifname_taken,
@@ -92,6 +90,7 @@ fn find_uplink(word: &UplinkWord, machine: &mut Machine<'_>) -> Result<Found, Ke
 fn kind(link: &Link) -> UplinkKind {
     match link.kind.as_deref() {
         Some("bridge") => UplinkKind::Bridge,
+        Some("openvswitch") => UplinkKind::OpenVswitch,
         _ if link.port_kind.as_deref() == Some("bridge") => UplinkKind::Port,
         _ if link.layer != ETHERNET => UplinkKind::NotEthernet,
         _ => UplinkKind::Parent,
@@ -130,6 +129,6 @@ fn host_ifname(
 
 fn short_name(ifname: &IfName, inode: u64, attempt: u32) -> String {
     let digest = Md5::new().chain_update(format!("{ifname} {inode} {attempt}")).finalize();
-    let hex: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-    format!("veth{hex}")
+    let number = digest.iter().take(5).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("veth{number:010x}")
 }

@@ -54,6 +54,12 @@ fn print(text: &str) -> Result<(), Error> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
 }
 
+/// Tells of a trouble on standard error, in the form of all messages. When nobody can hear it, there is nobody to tell
+/// that either.
+pub fn tell(trouble: &impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "rpipe: {trouble}");
+}
+
 /// Prints to standard output, which belongs to what was asked for.
 ///
 /// # Errors
@@ -80,7 +86,7 @@ pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
         for gateway in &report.gateways {
             let _ = write!(line, " via {gateway}");
         }
-        eprintln!("{line}");
+        let _ = writeln!(io::stderr(), "{line}");
     }
     Ok(())
 }

@@ -32,6 +32,7 @@ pub struct Cli {
     /// No status line, not even on a terminal
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// What to do
     #[command(subcommand)]
     pub verb: VerbArgs,
 }
@@ -108,7 +109,7 @@ pub struct AttachArgs {
     pub link: LinkArgs,
     /// Whom to wire: a container by name, id or unique id prefix
     ///
-    /// docker:NAME, pid:NUMBER, netns:NAME or netns:/PATH say which; without that they are asked in this order, and the
+    /// `docker:NAME`, `pid:NUMBER`, `netns:NAME` or `netns:/PATH` say which; without that they are asked in this order, and the
     /// first that knows the name is taken.
     #[arg(value_name = "TARGET")]
     pub target: String,

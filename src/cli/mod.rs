@@ -98,13 +98,13 @@ pub fn completions(shell: clap_complete::Shell) -> String {
 fn attach(args: AttachArgs) -> Result<AttachWords, Error> {
     let AttachArgs { uplink, link, target, addresses, link_address, dry_run, json } = args;
     let target = target_word(&target)?;
-    let attach = spec(&uplink, link, &addresses, link_address.as_deref())?;
+    let attach = spec(&uplink, &link, &addresses, link_address.as_deref())?;
     Ok(AttachWords { target, attach, dry_run, json })
 }
 
 fn run(args: RunArgs) -> Result<RunWords, Error> {
     let RunArgs { uplink, link, addresses, link_address, command } = args;
-    Ok(RunWords { attach: spec(&uplink, link, &addresses, link_address.as_deref())?, command })
+    Ok(RunWords { attach: spec(&uplink, &link, &addresses, link_address.as_deref())?, command })
 }
 
 /// An address in the place of the target is not a strange name, it is the wrong order.
@@ -118,7 +118,7 @@ fn target_word(word: &str) -> Result<TargetWord, SpecError> {
 
 fn spec(
     uplink: &str,
-    link: LinkArgs,
+    link: &LinkArgs,
     addresses: &str,
     link_address: Option<&str>,
 ) -> Result<Attach, SpecError> {

@@ -4,8 +4,8 @@ use nix::errno::Errno;
 
 use crate::apply::{self, Armed, Cause, UndoFailure};
 use crate::cli::AttachWords;
-use crate::error::Error;
-use crate::kernel::{KernelError, NetNs};
+use crate::error::{Error, Left};
+use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
 use crate::observe::observe;
 use crate::plan::{self, Facts, Script, Side, Step};
@@ -19,6 +19,9 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let home = own_namespace()?;
     let target = Target::open(&words.target, &home, LOOKUP_LIMIT)?;
     let mut machine = open_machine(&home, &target, &words.attach)?;
+    if !words.dry_run {
+        kernel::sweep_entries();
+    }
     let facts = observe(&words.attach, &target, &mut machine)?;
     let steps = plan::attach(&words.attach, &facts)?;
     let path = namespace_path(&target);
@@ -28,12 +31,16 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     let script = Script::new(&steps, &facts, &path);
     let armed = wire(&script, &target, &mut machine, &held)?;
+    let report = report(&words.attach, &target, &facts, &steps, &machine);
+    if let Err(error) = report::attached(&report, words.json, quiet) {
+        // Whoever asked for the report knows nothing of what was done, so it must not stay.
+        return Err(error.with(left(&script, armed.take_back(&mut machine))));
+    }
     armed.keep();
-    let outcome = report::attached(&report(&words.attach, &target, &facts, &steps, &machine), words.json, quiet);
     // The process ends here, and the kernel closes everything at once, faster than we can one by one.
     std::mem::forget((machine, held));
     std::mem::forget((target, home));
-    outcome
+    Ok(())
 }
 
 /// The namespace rpipe runs in.
@@ -56,10 +63,6 @@ pub fn wire(
     machine: &mut Machine<'_>,
     held: &Held,
 ) -> Result<Armed, Error> {
-    let with_commands = |left: Vec<UndoFailure>| {
-        let command = |failure: UndoFailure| (script.command(&failure.0), failure);
-        left.into_iter().map(command).collect()
-    };
     match apply::apply(script.steps(), machine, held) {
         Ok(armed) if target.is_alive() => Ok(armed),
         Ok(armed) => {
@@ -67,16 +70,24 @@ pub fn wire(
             let _ = armed.take_back(machine);
             Err(Error::Died(target.name.clone()))
         }
-        Err(failure) => Err(match failure.cause {
-            Cause::Signal(signal) => Error::Interrupted { signal, left: with_commands(failure.left) },
-            Cause::Step(step, error) => Error::Step {
-                tried: format!("{step} for {:?}", target.name),
-                remedy: remedy(&step, &error),
-                error,
-                left: with_commands(failure.left),
-            },
-        }),
+        Err(failure) => {
+            let error = match failure.cause {
+                Cause::Signal(signal) => Error::Interrupted(signal),
+                Cause::Step(step, error) => Error::Step {
+                    tried: format!("{step} for {:?}", target.name),
+                    remedy: remedy(&step, &error),
+                    error,
+                },
+            };
+            Err(error.with(left(script, failure.left)))
+        }
     }
+}
+
+/// What could not be undone, each with the command that would.
+pub fn left(script: &Script<'_>, failures: Vec<UndoFailure>) -> Vec<Left> {
+    let with_command = |failure: UndoFailure| Left { command: script.command(&failure.0), failure };
+    failures.into_iter().map(with_command).collect()
 }
 
 /// A file of the target's namespace that another program can open.
@@ -130,7 +141,7 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         kind,
         addresses: asked.addresses.nets().map(|net| net.to_string()).collect(),
         gateways: asked.addresses.gateways().iter().map(|gateway| gateway.to_string()).collect(),
-        mac: link.map(crate::kernel::Link::mac),
+        mac: link.map(kernel::Link::mac),
         mtu: link.map(|link| link.mtu),
         vlan: asked.link_address.vlan.map(crate::spec::Vlan::id),
         changed: true,

@@ -16,11 +16,12 @@ use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
 use crate::observe::observe;
 use crate::plan::{self, Script};
+use crate::report;
 use crate::signals::{ENDING, Held};
 use crate::spec::Runtime;
 use crate::target::Target;
 
-use super::attach::{open_machine, own_namespace, wire};
+use super::attach::{left, open_machine, own_namespace, wire};
 
 /// What is passed on to the command while it runs, and the news of its end.
 const WHILE_RUNNING: [Signal; 7] = [
@@ -49,8 +50,8 @@ pub fn run(words: &RunWords) -> Result<u8, Error> {
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;
     let status = supervise(&program, words, &target.netns, &home);
-    for (step, error) in armed.take_back(&mut machine) {
-        eprintln!("rpipe: undo failed: {step}: {error} (to finish: {})", script.command(&step));
+    for left in left(&script, armed.take_back(&mut machine)) {
+        report::tell(&left);
     }
     let status = status?;
     info!("the command ended: {status}");

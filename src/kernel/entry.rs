@@ -64,22 +64,19 @@ pub fn sweep_entries() {
     for entry in entries.flatten() {
         let path = entry.path();
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        if !is_link || !is_dangling(&path) {
-            continue;
-        }
-        if fs::read_link(&path).is_ok_and(|destination| is_ours(&destination))
-            && fs::remove_file(&path).is_ok()
-        {
+        if is_link && is_stale(&path) && fs::remove_file(&path).is_ok() {
             info!("removed {}: its process is gone", path.display());
         }
     }
 }
 
-fn is_dangling(path: &Path) -> bool {
+/// Whether it is a link of our form whose process is gone.
+fn is_stale(path: &Path) -> bool {
     // A process that is dead but not yet waited for has no namespaces any more: ENOENT as well.
-    fs::metadata(path).is_err_and(|error| {
+    let gone = |error: std::io::Error| {
         error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)
-    })
+    };
+    fs::metadata(path).is_err_and(gone) && fs::read_link(path).is_ok_and(|destination| is_ours(&destination))
 }
 
 /// `ln -s /proc/PID/ns/net /var/run/netns/NAME`. Tells whether the directory had to be made.

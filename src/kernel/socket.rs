@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use log::{debug, log_enabled, trace};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
-    NetlinkSerializable, NlaBuffer, NlasIterator,
+    NetlinkDeserializable, NetlinkHeader, NetlinkSerializable, NlaBuffer, NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::Socket;
@@ -307,11 +307,9 @@ fn log_messages(direction: &str, bytes: &[u8]) {
         if matches!(message_type, NLMSG_ERROR | NLMSG_DONE) {
             continue;
         }
-        use netlink_packet_core::NetlinkDeserializable;
-        let header = netlink_packet_core::NetlinkHeader::default();
-        let mut typed = header;
-        typed.message_type = message_type;
-        match RouteNetlinkMessage::deserialize(&typed, payload) {
+        let mut header = NetlinkHeader::default();
+        header.message_type = message_type;
+        match RouteNetlinkMessage::deserialize(&header, payload) {
             Ok(message) => debug!("  {message:?}"),
             Err(error) => debug!("  {error}"),
         }

@@ -61,7 +61,7 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
     match (uplink.kind, taken) {
         (UplinkKind::Bridge, Some(refusal)) => return Err(refusal),
         (UplinkKind::Bridge, None) => {
-            steps.push(Step::CreateVeth { host_ifname, bridge: name, ifname, mtu, mac })
+            steps.push(Step::CreateVeth { host_ifname, bridge: name, ifname, mtu, mac });
         }
         (UplinkKind::Parent, _) => {
             if !uplink.up {
@@ -73,6 +73,7 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
             steps.push(Step::CreateMacvlan { parent: name, ifname: first, mtu, mac });
             steps.extend(renamed);
         }
+        (UplinkKind::OpenVswitch, _) => return Err(Refusal::Unsupported("an Open vSwitch bridge as uplink")),
         (UplinkKind::Port, _) => return Err(Refusal::UplinkIsPort(name.to_string())),
         (UplinkKind::NotEthernet, _) => return Err(Refusal::UplinkNotEthernet(name.to_string())),
     }

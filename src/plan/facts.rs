@@ -11,8 +11,6 @@ pub struct Facts {
     pub target: String,
     /// The target's process, where it has one.
     pub pid: Option<i32>,
-    /// The inode of the target's namespace.
-    pub netns_inode: u64,
     /// What the uplink's word leads to.
     pub uplink: Found,
     /// The name for a veth's host end: the one asked for, or a free one.
@@ -63,6 +61,8 @@ pub struct Uplink {
 pub enum UplinkKind {
     /// A Linux bridge: gets a veth.
     Bridge,
+    /// A bridge or port of Open vSwitch.
+    OpenVswitch,
     /// Any other Ethernet interface: carries a macvlan.
     Parent,
     /// A port of a bridge, which can carry nothing of its own.

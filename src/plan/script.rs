@@ -58,7 +58,7 @@ impl<'a> Script<'a> {
         match step {
             Step::LinkNamespace { entry, pid } => {
                 let name = quote(&format!("/var/run/netns/{entry}"));
-                format!("mkdir -p /var/run/netns && ln -s /proc/{pid}/ns/net {name}")
+                format!("mkdir -p /var/run/netns && ln -sfn /proc/{pid}/ns/net {name}")
             }
             Step::UnlinkNamespace { entry, .. } => {
                 format!("rm {}", quote(&format!("/var/run/netns/{entry}")))
