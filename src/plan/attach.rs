@@ -124,3 +124,113 @@ fn is_on_link(asked: &Attach, gateway: IpAddr) -> bool {
     let link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
     link_local || asked.addresses.nets().any(|net| net.contains(&gateway))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{OldDefault, Script, Uplink};
+
+    fn asked(words: [&str; 3]) -> Attach {
+        let [uplink, ifname, addresses] = words;
+        Attach {
+            uplink: uplink.parse().unwrap(),
+            ifname: ifname.parse().unwrap(),
+            host_ifname: None,
+            addresses: addresses.parse().unwrap(),
+            link_address: crate::spec::LinkAddress::default(),
+        }
+    }
+
+    fn facts(kind: UplinkKind) -> Facts {
+        let uplink = Uplink { name: "up0".parse().unwrap(), kind, mtu: 9000, up: false };
+        Facts {
+            target: "web".into(),
+            pid: Some(7),
+            uplink: Found::Link(uplink),
+            host_ifname: "veth1pl7".parse().unwrap(),
+            host_ifname_taken: false,
+            host_has_ifname: false,
+            ifname_taken: false,
+            default_v4: None,
+            default_v6: None,
+            ipv6_disabled: false,
+            entry: Entry::Missing("web".parse().unwrap()),
+        }
+    }
+
+    fn script(asked: &Attach, facts: &Facts) -> String {
+        let steps = attach(asked, facts).unwrap();
+        let script = Script::new(&steps, facts, "/proc/7/ns/net").to_string();
+        script.strip_prefix("#!/bin/sh\nset -e\n").unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_bridge_gets_a_veth_and_routes_come_after_the_link_is_up() {
+        let facts = facts(UplinkKind::Bridge);
+        assert_eq!(
+            script(&asked(["up0", "eth1", "10.0.0.2/24@10.9.0.1"]), &facts),
+            "\
+mkdir -p /var/run/netns && ln -sfn /proc/7/ns/net /var/run/netns/web
+ip link add name veth1pl7 mtu 9000 numtxqueues 1 numrxqueues 1 master up0 up type veth \
+             peer name eth1 netns web mtu 9000 numtxqueues 1 numrxqueues 1
+ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
+ip -n web address add 10.0.0.2/24 brd + dev eth1
+ip -n web link set dev eth1 up
+ip netns exec web sh -c 'echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
+ip -n web route add 10.9.0.1 dev eth1 proto static
+ip -n web route add default via 10.9.0.1 dev eth1 proto static
+"
+        );
+    }
+
+    #[test]
+    fn a_parent_is_set_up_and_a_name_that_the_host_has_too_is_given_later() {
+        let mut facts = facts(UplinkKind::Parent);
+        facts.host_has_ifname = true;
+        facts.ipv6_disabled = true;
+        facts.entry = Entry::Foreign("web".parse().unwrap());
+        assert_eq!(
+            script(&asked(["up0", "eth0", "fd00::2/64@fe80::1"]), &facts),
+            "\
+ip link set dev up0 up
+ip link add link up0 name veth1pl7 netns /proc/7/ns/net mtu 9000 numtxqueues 1 numrxqueues 1 type macvlan mode bridge
+nsenter --net=/proc/7/ns/net ip link set dev veth1pl7 name eth0
+nsenter --net=/proc/7/ns/net sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6'
+nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0
+nsenter --net=/proc/7/ns/net ip link set dev eth0 up
+nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric 1024 proto static
+"
+        );
+    }
+
+    #[test]
+    fn only_what_outlives_the_link_has_an_undo_of_its_own() {
+        let mut facts = facts(UplinkKind::Parent);
+        let gateway = Some("172.17.0.1".parse().unwrap());
+        facts.default_v4 = Some(OldDefault { gateway, dev: Some("eth0".into()), metric: 0 });
+        let steps = attach(&asked(["up0", "eth1", "10.0.0.2/24@10.0.0.1"]), &facts).unwrap();
+        let undo: Vec<_> = steps.iter().filter_map(Step::undo).map(|step| step.to_string()).collect();
+        assert_eq!(
+            undo,
+            [
+                "removing /var/run/netns/web",
+                "setting up0 down",
+                "deleting eth1",
+                "restoring the default route via 172.17.0.1",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_before_anything_is_done() {
+        let refusal = |words, facts: &Facts| attach(&asked(words), facts).unwrap_err();
+        let words = ["up0", "eth1", "10.0.0.2/24"];
+        assert_eq!(refusal(words, &facts(UplinkKind::Port)), Refusal::UplinkIsPort("up0".into()));
+        let taken = Facts { ifname_taken: true, ..facts(UplinkKind::Bridge) };
+        let expected = Refusal::IfnameTaken { target: "web".into(), ifname: "eth1".into() };
+        assert_eq!(refusal(words, &taken), expected);
+        let nothing = Found::Nothing { fresh_mac: crate::spec::Mac::local([0; 6]) };
+        let nothing = Facts { uplink: nothing, ..facts(UplinkKind::Bridge) };
+        assert_eq!(refusal(["eth7", "eth1", "0/0"], &nothing), Refusal::NoUplink("eth7".into()));
+    }
+}

@@ -27,8 +27,12 @@ impl<'a> Script<'a> {
     /// when `ip netns` does not know it.
     #[must_use]
     pub fn new(steps: &'a [Step], facts: &Facts, path: &str) -> Self {
-        let reach = match &facts.entry {
-            Entry::Missing(entry) | Entry::Right(entry) if facts.pid.is_some() => Reach::Entry(entry.clone()),
+        let named = path.strip_prefix("/var/run/netns/").and_then(|name| name.parse().ok());
+        let reach = match (&facts.entry, named) {
+            (Entry::Missing(entry) | Entry::Right(entry), _) if facts.pid.is_some() => {
+                Reach::Entry(entry.clone())
+            }
+            (_, Some(entry)) => Reach::Entry(entry),
             _ => Reach::Path(path.to_owned()),
         };
         Self { steps, reach }

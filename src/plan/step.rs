@@ -156,6 +156,8 @@ impl Step {
             Self::CreateMacvlan { ifname, .. } => {
                 Some(Self::DeleteLink { side: Side::Target, ifname: ifname.clone() })
             }
+            // The link goes by its new name from here on, so the undo of its creation no longer finds it.
+            Self::Rename { to, .. } => Some(Self::DeleteLink { side: Side::Target, ifname: to.clone() }),
             Self::SetLink { side: Side::Host, ifname, up } => {
                 Some(Self::SetLink { side: Side::Host, ifname: ifname.clone(), up: !up })
             }
@@ -164,7 +166,6 @@ impl Step {
             }
             Self::SetDefault { old: None, .. }
             | Self::SetLink { side: Side::Target, .. }
-            | Self::Rename { .. }
             | Self::EnableIpv6 { .. }
             | Self::ArpNotify { .. }
             | Self::AddAddress { .. }
