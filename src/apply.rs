@@ -60,7 +60,7 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
         let Some(side) = socket_of(step) else {
             batch.send(machine, held, armed)?;
             match perform(step, machine, armed) {
-                Err(error) if error.errno == Errno::EEXIST && is_linked(step, machine) => {}
+                Err(error) if error.errno == Errno::EEXIST && is_done(step, machine) => {}
                 result => {
                     result.map_err(failed)?;
                     done(step, armed);
@@ -79,10 +79,18 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
     batch.send(machine, held, armed)
 }
 
-/// Whether another rpipe has linked the same namespace under the same name just now. Then the link is its to undo.
-fn is_linked(step: &Step, machine: &Machine<'_>) -> bool {
-    let Step::LinkNamespace { entry, .. } = step else { return false };
-    kernel::look_up_entry(entry.as_str(), machine.netns) == EntryState::Right
+/// Whether somebody else, most likely another rpipe, has done the same just now. Then it is not ours to undo.
+fn is_done(step: &Step, machine: &mut Machine<'_>) -> bool {
+    match step {
+        Step::LinkNamespace { entry, .. } => {
+            kernel::look_up_entry(entry.as_str(), machine.netns) == EntryState::Right
+        }
+        Step::CreateBridge { name, .. } => {
+            let link = kernel::find_link(&mut machine.host, name.as_str()).ok().flatten();
+            link.is_some_and(|link| link.kind.as_deref() == Some("bridge"))
+        }
+        _ => false,
+    }
 }
 
 /// Steps of one side that wait to be sent together.
@@ -109,6 +117,7 @@ impl Batch<'_> {
         for (step, outcome) in steps.iter().zip(outcomes) {
             match outcome {
                 Outcome::Done => done(step, armed),
+                Outcome::Refused(error) if error.errno == Errno::EEXIST && is_done(step, machine) => {}
                 Outcome::Refused(error) => {
                     cause.get_or_insert_with(|| failed(step, error));
                 }

@@ -90,7 +90,9 @@ impl NetNs {
     pub fn enter<T>(&self, home: &Self, work: impl FnOnce() -> T) -> Result<T, KernelError> {
         setns(&self.file, CloneFlags::CLONE_NEWNET)?;
         let result = work();
-        if let Err(errno) = setns(&home.file, CloneFlags::CLONE_NEWNET) {
+        let back = || setns(&home.file, CloneFlags::CLONE_NEWNET);
+        // Nothing is known to keep a process from its own namespace; if something does, perhaps only once.
+        if let Err(errno) = back().or_else(|_| back()) {
             // Not by a macro that panics when nobody listens.
             let words = format!("rpipe: coming back from the target's network namespace: {}\n", errno.desc());
             let _ = std::io::stderr().write_all(words.as_bytes());
