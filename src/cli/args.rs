@@ -69,6 +69,24 @@ Exit status: the command's own; 128 and the signal's number when a signal ended 
 when the words were wrong.
 ")]
     Run(RunArgs),
+    /// Run a command in the network namespace of a container
+    ///
+    /// Only the network is the container's: the command, its files and its privileges are the host's. Its words are
+    /// passed on untouched.
+    #[command(after_help = "\
+Examples:
+  rpipe exec test01 -- ss -tlnp
+  rpipe exec pid:4711 -- tcpdump -ni eth1
+
+Exit status: the command's own; 1 when there is no such container or command, 2 when the words were wrong.
+")]
+    Exec(ExecArgs),
+    /// Show or change the routes of a container: `ip route` in its namespace
+    Route(ToolArgs),
+    /// Show or change the routing rules of a container: `ip rule` in its namespace
+    Rule(ToolArgs),
+    /// Show or change the traffic control of a container: `tc` in its namespace
+    Tc(ToolArgs),
     /// Print the completion script of a shell
     Completions {
         /// bash, zsh or fish
@@ -144,4 +162,26 @@ pub struct RunArgs {
     /// The command and its arguments
     #[arg(value_name = "COMMAND", last = true, required = true)]
     pub command: Vec<OsString>,
+}
+
+/// The words of `exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// Whose network: a container by name, id or unique id prefix, `pid:NUMBER`, `netns:NAME`
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+/// The words of `route`, `rule` and `tc`.
+#[derive(Debug, Args)]
+pub struct ToolArgs {
+    /// Whose network: a container by name, id or unique id prefix, `pid:NUMBER`, `netns:NAME`
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// What the tool is to do, passed on untouched
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
 }

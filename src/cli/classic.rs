@@ -3,7 +3,9 @@
 use std::ffi::{OsStr, OsString};
 
 /// Words that are verbs wherever the first word stands. `rpipe attach run …` reaches an interface called `run`.
-const VERBS: [&str; 4] = ["attach", "run", "completions", "help"];
+const VERBS: [&str; 8] = ["attach", "run", "exec", "route", "rule", "tc", "completions", "help"];
+/// Verbs that pass everything behind the target on, also what looks like a flag of ours.
+const PASSED_ON: [&str; 3] = ["route", "rule", "tc"];
 /// Flags that may come before the verb.
 const BEFORE_THE_VERB: [&str; 4] = ["-q", "--quiet", "--verbose", "--color"];
 /// Flags that stand alone.
@@ -19,10 +21,11 @@ pub fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
             .is_some_and(|flags| !flags.is_empty() && flags.bytes().all(|flag| matches!(flag, b'v' | b'q')))
     };
     let place = (1..args.len()).find(|&i| !is(&args[i], &BEFORE_THE_VERB) && !verbose(&args[i]));
-    if let Some(place) = place
-        && !is(&args[place], &VERBS)
-        && !is(&args[place], &ALONE)
-    {
+    let Some(place) = place else { return args };
+    if is(&args[place], &PASSED_ON) {
+        let target = (place + 1..args.len()).find(|&i| !args[i].as_encoded_bytes().starts_with(b"-"));
+        args.insert(target.map_or(args.len(), |target| target + 1), "--".into());
+    } else if !is(&args[place], &VERBS) && !is(&args[place], &ALONE) {
         args.insert(place, "attach".into());
     }
     args
@@ -42,6 +45,13 @@ mod tests {
         assert_eq!(verbed("rpipe br0 web 10.0.0.2/24"), "rpipe attach br0 web 10.0.0.2/24");
         assert_eq!(verbed("rpipe -i eth2 br0 web 10.0.0.2/24"), "rpipe attach -i eth2 br0 web 10.0.0.2/24");
         assert_eq!(verbed("rpipe -vv -q br0 web x"), "rpipe -vv -q attach br0 web x");
+    }
+
+    #[test]
+    fn what_is_meant_for_a_tool_is_no_flag_of_ours() {
+        assert_eq!(verbed("rpipe route web -q --help"), "rpipe route web -- -q --help");
+        assert_eq!(verbed("rpipe tc -v web -- -s qdisc"), "rpipe tc -v web -- -- -s qdisc");
+        assert_eq!(verbed("rpipe rule --help"), "rpipe rule --help --");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::spec::{Attach, SpecError, TargetWord};
 
 pub use args::Cli;
-use args::{AttachArgs, LinkArgs, RunArgs, VerbArgs};
+use args::{AttachArgs, ExecArgs, LinkArgs, RunArgs, ToolArgs, VerbArgs};
 
 /// What was asked for, every word valid.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub enum Verb {
     Attach(AttachWords),
     /// Run a command in a fresh namespace.
     Run(RunWords),
+    /// Run a command in a container's namespace.
+    Exec(ExecWords),
 }
 
 /// The words of `attach`.
@@ -62,6 +64,15 @@ pub struct RunWords {
     pub command: Vec<OsString>,
 }
 
+/// The words of `exec`, and of the verbs that are short for it.
+#[derive(Debug)]
+pub struct ExecWords {
+    /// Whose namespace.
+    pub target: TargetWord,
+    /// The command and its arguments: at least one word.
+    pub command: Vec<OsString>,
+}
+
 /// Reads a command line; the first word is the program's name.
 ///
 /// # Errors
@@ -82,6 +93,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
     let verb = match cli.verb {
         VerbArgs::Attach(words) => Verb::Attach(attach(words)?),
         VerbArgs::Run(words) => Verb::Run(run(words)?),
+        VerbArgs::Exec(ExecArgs { target, command }) => {
+            Verb::Exec(ExecWords { target: target_word(&target)?, command })
+        }
+        VerbArgs::Route(words) => tool(&["ip", "route"], words)?,
+        VerbArgs::Rule(words) => tool(&["ip", "rule"], words)?,
+        VerbArgs::Tc(words) => tool(&["tc"], words)?,
         VerbArgs::Completions { shell } => Verb::Show(completions(shell)),
     };
     Ok(Asked { verb, verbosity: cli.verbose, quiet: cli.quiet })
@@ -105,6 +122,12 @@ fn attach(args: AttachArgs) -> Result<AttachWords, Error> {
 fn run(args: RunArgs) -> Result<RunWords, Error> {
     let RunArgs { uplink, link, addresses, link_address, command } = args;
     Ok(RunWords { attach: spec(&uplink, &link, &addresses, link_address.as_deref())?, command })
+}
+
+/// A verb that is short for `exec`.
+fn tool(program: &[&str], words: ToolArgs) -> Result<Verb, SpecError> {
+    let command = program.iter().map(OsString::from).chain(words.args).collect();
+    Ok(Verb::Exec(ExecWords { target: target_word(&words.target)?, command }))
 }
 
 /// An address in the place of the target is not a strange name, it is the wrong order.

@@ -1,6 +1,8 @@
 //! One file a verb: spec → target → observe → plan → apply → report.
 
 mod attach;
+mod exec;
+mod program;
 mod run;
 
 use crate::cli::{Asked, Verb};
@@ -17,6 +19,7 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
         Verb::Show(text) => report::show(&text)?,
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
         Verb::Run(run) => return run::run(&run),
+        Verb::Exec(exec) => return exec::exec(&exec),
     }
     Ok(Exit::Done as u8)
 }

@@ -1,9 +1,8 @@
 //! `rpipe run UPLINK ADDRESS … -- COMMAND…`: a command in a fresh namespace, attached, and everything gone
 //! when it ends.
 
-use std::ffi::OsStr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 
 use log::info;
@@ -22,6 +21,7 @@ use crate::spec::Runtime;
 use crate::target::Target;
 
 use super::attach::{left, open_machine, own_namespace, wire};
+use super::program;
 
 /// What is passed on to the command while it runs, and the news of its end.
 const WHILE_RUNNING: [Signal; 7] = [
@@ -37,7 +37,7 @@ const WHILE_RUNNING: [Signal; 7] = [
 /// Runs a command in a network namespace of its own; the exit code is the command's.
 pub fn run(words: &RunWords) -> Result<u8, Error> {
     let name = words.command[0].to_string_lossy().into_owned();
-    let program = find(&words.command[0])?;
+    let program = program::find(&words.command[0])?;
     let home = own_namespace()?;
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     let netns = NetNs::fresh(&home).map_err(|error| Error::kernel("making a network namespace", error))?;
@@ -58,18 +58,6 @@ pub fn run(words: &RunWords) -> Result<u8, Error> {
     // A shell's convention for a command that a signal ended.
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
-}
-
-/// The program file, looked for before anything is made.
-fn find(command: &OsStr) -> Result<PathBuf, Error> {
-    which::which(command).map_err(|_| Error::Command {
-        name: command.to_string_lossy().into_owned(),
-        why: if Path::new(command).components().count() > 1 {
-            "no such program, or it cannot be executed".into()
-        } else {
-            "no such program in PATH".into()
-        },
-    })
 }
 
 fn bring_up_loopback(machine: &mut Machine<'_>) -> Result<(), KernelError> {

@@ -101,6 +101,14 @@ impl NetNs {
         Ok(result)
     }
 
+    /// Goes into the namespace for good. Only for a process that is about to become another program.
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub fn join(&self) -> Result<(), KernelError> {
+        Ok(setns(&self.file, CloneFlags::CLONE_NEWNET)?)
+    }
+
     /// A fresh namespace with nothing but a loopback interface that is down. Equal to `unshare --net`.
     ///
     /// # Errors
