@@ -3,13 +3,14 @@
 
 use std::ffi::OsString;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 /// Wires running Linux containers to networks.
 ///
 /// Finds the container's process, links its network namespace into /var/run/netns, makes a veth pair or a macvlan,
 /// names it, gives it fixed addresses and a gateway, brings it up and tells the neighbours: in one pass through
-/// netlink. Whatever goes wrong, host and container are afterwards exactly as before.
+/// netlink. When it fails, host and container are as they were before.
 #[derive(Debug, Parser)]
 #[command(name = "rpipe", version, disable_help_flag = false, propagate_version = false)]
 #[command(
@@ -23,7 +24,8 @@ Examples:
   rpipe run br0 10.0.0.2/24 -- ip address         without any container engine
   rpipe --dry-run br0 test01 10.0.0.2/24          only print what would be done
 
-Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong.
+Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong. A signal that interrupts it ends it,
+once everything is undone.
 ")]
 pub struct Cli {
     /// Tell each step as it is done; twice: the netlink messages
@@ -53,7 +55,8 @@ Examples:
   rpipe br0 netns:red fd00::2/64@fd00::1             a namespace made by `ip netns add`
   rpipe br0 test01 0/0                               no address, the link only
 
-Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong.
+Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong. A signal that interrupts it ends it,
+once everything is undone.
 ")]
     Attach(AttachArgs),
     /// Run a command in a fresh network namespace, attached; everything is gone when it ends
@@ -62,11 +65,12 @@ Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong
     /// passed on to the command. No container engine is needed.
     #[command(after_help = "\
 Examples:
-  rpipe run br0 192.168.0.123/24@192.168.0.1 -- ip address
-  rpipe run eth0 192.168.0.7/24 -- ping -c 1 192.168.0.1
+  rpipe run br0 192.168.0.123/24@192.168.0.1 -- ip address   see what the command sees
+  rpipe run eth0 192.168.0.7/24 -- ping -c 1 192.168.0.1     a macvlan on eth0
+  rpipe run br0 -i net0 10.0.0.2/24,fd00::2/64 -- bash       a shell in there, its interface called net0
 
-Exit status: the command's own; 128 and the signal's number when a signal ended it; 1 when it could not be attached, 2
-when the words were wrong.
+Exit status: the command's own, or 128 and the signal's number when a signal ended it; 1 it could not be attached and
+nothing was changed, 2 the words were wrong.
 ")]
     Run(RunArgs),
     /// Run a command in the network namespace of a container
@@ -88,9 +92,18 @@ Exit status: the command's own; 1 when there is no such container or command, 2 
     /// Show or change the traffic control of a container: `tc` in its namespace
     Tc(ToolArgs),
     /// Print the completion script of a shell
+    ///
+    /// It is the file that install.sh puts where the shell looks for it.
+    #[command(after_help = "\
+Examples:
+  . <(rpipe completions bash)        for this shell only
+  rpipe completions fish | source    the same in fish
+
+Exit status: 0 done, 2 the words were wrong.
+")]
     Completions {
         /// bash, zsh or fish
-        #[arg(value_parser = clap::builder::EnumValueParser::<clap_complete::Shell>::new(), hide_possible_values = true)]
+        #[arg(value_parser = shells(), hide_possible_values = true)]
         shell: clap_complete::Shell,
     },
 }
@@ -101,12 +114,17 @@ pub struct LinkArgs {
     /// Name of the interface inside the container
     #[arg(short = 'i', long = "ifname", value_name = "IFNAME", default_value = "eth1")]
     pub ifname: String,
-    /// Name of the host's end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name]
+    /// Name of the host's end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]
     #[arg(short = 'l', long = "host-ifname", value_name = "HOST_IFNAME")]
     pub host_ifname: Option<String>,
-    /// Address family, as pipework wants it told; rpipe sees it from the address
-    #[arg(short = 'a', long = "family", value_name = "4|6", value_parser = family, hide_short_help = true)]
+    /// Address family, as pipework wants it told; not needed, rpipe sees it from the address
+    #[arg(short = 'a', long = "family", value_name = "4|6", value_parser = family)]
     pub family: Option<u8>,
+}
+
+/// The shells whose scripts are tested.
+fn shells() -> impl TypedValueParser<Value = clap_complete::Shell> {
+    PossibleValuesParser::new(["bash", "zsh", "fish"]).try_map(|word| word.parse::<clap_complete::Shell>())
 }
 
 fn family(word: &str) -> Result<u8, &'static str> {
@@ -134,7 +152,7 @@ pub struct AttachArgs {
     /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
     #[arg(value_name = "ADDRESS[,ADDRESS…]")]
     pub addresses: String,
-    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string
+    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; random without it
     #[arg(value_name = "MAC")]
     pub link_address: Option<String>,
     /// Print the plan as a shell script and change nothing
@@ -156,7 +174,7 @@ pub struct RunArgs {
     /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
     #[arg(value_name = "ADDRESS[,ADDRESS…]")]
     pub addresses: String,
-    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string
+    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; random without it
     #[arg(value_name = "MAC")]
     pub link_address: Option<String>,
     /// The command and its arguments

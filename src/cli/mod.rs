@@ -1,10 +1,12 @@
 //! Words and flags: what can be typed, its help, and what it means.
 //!
 //! PURE: from the words to [`Asked`] no system call is made. `args` holds the one description of the flags, from
-//! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out.
+//! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out;
+//! `shells` makes the completion scripts.
 
 mod args;
 mod classic;
+mod shells;
 mod usage;
 
 use std::ffi::OsString;
@@ -17,6 +19,7 @@ use crate::spec::{Attach, SpecError, TargetWord};
 
 pub use args::Cli;
 use args::{AttachArgs, ExecArgs, LinkArgs, RunArgs, ToolArgs, VerbArgs};
+pub use shells::{command_for_shells, completions};
 
 /// What was asked for, every word valid.
 #[derive(Debug)]
@@ -102,14 +105,6 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
         VerbArgs::Completions { shell } => Verb::Show(completions(shell)),
     };
     Ok(Asked { verb, verbosity: cli.verbose, quiet: cli.quiet })
-}
-
-/// The completion script of a shell, made from the description of the flags.
-#[must_use]
-pub fn completions(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "rpipe", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn attach(args: AttachArgs) -> Result<AttachWords, Error> {

@@ -1,0 +1,84 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_rpipe_global_optspecs
+    string join \n v/verbose q/quiet i/ifname= l/host-ifname= a/family= dry-run json h/help V/version
+end
+
+function __fish_rpipe_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_rpipe_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_rpipe_using_subcommand
+    set -l cmd (__fish_rpipe_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] attach run exec route rule tc completions help
+    or set cmd attach
+    contains -- $cmd[1] $argv
+end
+
+complete -c rpipe -n "__fish_rpipe_needs_command" -s i -l ifname -d 'Name of the interface inside the container' -r -f
+complete -c rpipe -n "__fish_rpipe_needs_command" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
+complete -c rpipe -n "__fish_rpipe_needs_command" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_needs_command" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_needs_command" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_needs_command" -l dry-run -d 'Print the plan as a shell script and change nothing'
+complete -c rpipe -n "__fish_rpipe_needs_command" -l json -d 'Print what was done as JSON; with --dry-run the steps'
+complete -c rpipe -n "__fish_rpipe_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_needs_command" -s V -l version -d 'Print version'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "attach" -d 'Attach a running container to a network (the verb may be left out)'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "run" -d 'Run a command in a fresh network namespace, attached; everything is gone when it ends'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "exec" -d 'Run a command in the network namespace of a container'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "rule" -d 'Show or change the routing rules of a container: `ip rule` in its namespace'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "tc" -d 'Show or change the traffic control of a container: `tc` in its namespace'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s i -l ifname -d 'Name of the interface inside the container' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l dry-run -d 'Print the plan as a shell script and change nothing'
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l json -d 'Print what was done as JSON; with --dry-run the steps'
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s i -l ifname -d 'Name of the interface inside the container' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s h -l help -d 'Print help'
+complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s h -l help -d 'Print help'
+complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s h -l help -d 'Print help'
+complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "attach" -d 'Attach a running container to a network (the verb may be left out)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "run" -d 'Run a command in a fresh network namespace, attached; everything is gone when it ends'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "exec" -d 'Run a command in the network namespace of a container'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "rule" -d 'Show or change the routing rules of a container: `ip rule` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "tc" -d 'Show or change the traffic control of a container: `tc` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rpipe -n "not __fish_rpipe_using_subcommand run" -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -f -a "bash zsh fish"

@@ -1,0 +1,269 @@
+//! install.sh on an unpacked release: what it puts where, over what, and that nothing of it stays.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What an installation consists of, below PREFIX.
+const FILES: [(&str, u32); 9] = [
+    ("bin/rpipe", 0o755),
+    ("share/bash-completion/completions/rpipe", 0o644),
+    ("share/fish/vendor_completions.d/rpipe.fish", 0o644),
+    ("share/man/man1/rpipe-attach.1", 0o644),
+    ("share/man/man1/rpipe-completions.1", 0o644),
+    ("share/man/man1/rpipe-run.1", 0o644),
+    ("share/man/man1/rpipe.1", 0o644),
+    ("share/rpipe/installed", 0o644),
+    ("share/zsh/site-functions/_rpipe", 0o644),
+];
+/// Somebody without privileges.
+const NOBODY: u32 = 65534;
+
+/// A directory with an unpacked release in `a release` and an empty `root`.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("rpipe-install-{}-{test}", std::process::id()));
+        let release = path.join("a release");
+        fs::create_dir_all(&release).unwrap();
+        fs::create_dir(path.join("root")).unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+        fs::copy(source.join("install.sh"), release.join("install.sh")).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_rpipe"), release.join("rpipe")).unwrap();
+        for directory in ["completions", "man"] {
+            fs::create_dir(release.join(directory)).unwrap();
+            for entry in fs::read_dir(source.join(directory)).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_file() {
+                    fs::copy(entry.path(), release.join(directory).join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        Self(path)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.0.join("root")
+    }
+
+    /// The command, with nothing in its environment but what is given.
+    fn script(&self, environment: &[(&str, &Path)], words: &[&str]) -> Command {
+        // By its shell: a file that was just written can still be open in a process another test is starting.
+        let mut command = Command::new("/bin/sh");
+        command
+            .arg(self.0.join("a release/install.sh"))
+            .args(words)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.envs(environment.iter().copied());
+        command
+    }
+
+    /// Runs it with DESTDIR.
+    fn run(&self, words: &[&str]) -> Output {
+        let root = self.root();
+        let environment = [("DESTDIR", root.as_path()), ("PREFIX", Path::new("/opt/our own"))];
+        self.script(&environment, words).output().unwrap()
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.root().join("opt/our own")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Everything below a directory but directories.
+fn files(directory: &Path) -> Vec<String> {
+    fn walk(directory: &Path, top: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.is_symlink() {
+                walk(&path, top, found);
+            } else {
+                found.push(path.strip_prefix(top).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(directory, directory, &mut found);
+    found.sort();
+    found
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).unwrap().next().is_none()
+}
+
+#[track_caller]
+fn worked(output: &Output) -> String {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaint.is_empty(), "{}: {complaint}", output.status);
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn assert_installed(prefix: &Path) {
+    assert_eq!(files(prefix), FILES.map(|(file, _)| file));
+    for (file, mode) in FILES {
+        let path = prefix.join(file);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, mode, "{file}");
+    }
+    let version = Command::new(prefix.join("bin/rpipe")).arg("--version").output().unwrap();
+    assert_eq!(worked(&version), concat!("rpipe ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn everything_is_in_its_place_and_leaves_without_a_trace() {
+    let scratch = Scratch::new("place");
+    worked(&scratch.run(&[]));
+    assert_installed(&scratch.prefix());
+    worked(&scratch.run(&["--uninstall"]));
+    assert!(is_empty(&scratch.root()), "{:?}", files(&scratch.root()));
+    let again = worked(&scratch.run(&["--uninstall"]));
+    assert!(again.contains("nothing to remove"), "{again}");
+}
+
+#[test]
+fn what_others_have_there_stays() {
+    let scratch = Scratch::new("others");
+    let other = scratch.prefix().join("share/man/man1/other.1");
+    fs::create_dir_all(other.parent().unwrap()).unwrap();
+    fs::create_dir(scratch.prefix().join("bin")).unwrap();
+    fs::write(&other, "").unwrap();
+    worked(&scratch.run(&["--pipework"]));
+    worked(&scratch.run(&[]));
+    worked(&scratch.run(&["--uninstall"]));
+    assert_eq!(files(&scratch.root()), ["opt/our own/share/man/man1/other.1"]);
+    let left = fs::read_dir(scratch.prefix()).unwrap().count();
+    assert_eq!(left, 2, "the empty bin was there before, and share has the other page");
+    assert!(!scratch.prefix().join("share/rpipe").exists());
+}
+
+#[test]
+fn an_older_version_is_replaced() {
+    let scratch = Scratch::new("older");
+    let prefix = scratch.prefix();
+    // A version that had one page more, and whose program is being run by somebody.
+    let page = scratch.0.join("a release/man/rpipe-former.1");
+    fs::write(&page, "").unwrap();
+    let program = scratch.0.join("a release/rpipe");
+    let new = fs::read(&program).unwrap();
+    fs::copy("/bin/sleep", &program).unwrap();
+    worked(&scratch.script(&[("PREFIX", prefix.as_path())], &[]).output().unwrap());
+    assert!(prefix.join("share/man/man1/rpipe-former.1").exists());
+    let mut running = Command::new(prefix.join("bin/rpipe")).arg("60").spawn().unwrap();
+
+    fs::remove_file(&page).unwrap();
+    fs::write(&program, new).unwrap();
+    let replaced = scratch.script(&[("PREFIX", prefix.as_path())], &[]).output().unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    worked(&replaced);
+    assert_installed(&prefix);
+    worked(&scratch.script(&[("PREFIX", prefix.as_path())], &["--uninstall"]).output().unwrap());
+    assert!(is_empty(&scratch.root()), "{:?}", files(&scratch.root()));
+}
+
+#[test]
+fn pipework_is_a_link_that_is_kept_and_removed() {
+    let scratch = Scratch::new("link");
+    let link = scratch.prefix().join("bin/pipework");
+    worked(&scratch.run(&["--pipework"]));
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("rpipe"));
+    worked(&scratch.run(&[]));
+    worked(&scratch.run(&["--pipework"]));
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("rpipe"));
+    worked(&scratch.run(&["--uninstall"]));
+    assert!(is_empty(&scratch.root()), "{:?}", files(&scratch.root()));
+}
+
+#[test]
+fn a_foreign_pipework_is_left_alone() {
+    let scratch = Scratch::new("foreign");
+    let link = scratch.prefix().join("bin/pipework");
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    for foreign in ["file", "link"] {
+        match foreign {
+            "file" => fs::write(&link, "theirs").unwrap(),
+            _ => symlink("/nowhere/pipework", &link).unwrap(),
+        }
+        let refused = scratch.run(&["--pipework"]);
+        assert_eq!(refused.status.code(), Some(1));
+        let why = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(
+            why,
+            format!(
+                "install.sh: {}: exists already and is no link to rpipe (move it away first)\n",
+                link.display()
+            )
+        );
+        assert_eq!(files(&scratch.root()), ["opt/our own/bin/pipework"], "nothing was installed");
+        // One that appeared after ours was installed.
+        worked(&scratch.run(&[]));
+        worked(&scratch.run(&["--uninstall"]));
+        assert_eq!(files(&scratch.root()), ["opt/our own/bin/pipework"]);
+        fs::remove_file(&link).unwrap();
+    }
+}
+
+#[test]
+fn it_needs_no_privilege_in_a_home() {
+    let scratch = Scratch::new("home");
+    let home = scratch.root();
+    let me = fs::metadata(&home).unwrap().uid();
+    let nobody = if me == 0 { NOBODY } else { me };
+    if me == 0 {
+        chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let run = |words: &[&str]| {
+        let mut script = scratch.script(&[("HOME", home.as_path())], words);
+        if me == 0 {
+            script.uid(NOBODY).gid(NOBODY);
+        }
+        script.output().unwrap()
+    };
+    let told = worked(&run(&[]));
+    assert!(told.contains("is in PATH"), "{told}");
+    assert_installed(&home.join(".local"));
+    assert_eq!(fs::metadata(home.join(".local/bin/rpipe")).unwrap().uid(), nobody);
+    worked(&run(&["--uninstall"]));
+    assert!(is_empty(&home), "{:?}", files(&home));
+}
+
+#[test]
+fn it_can_be_called() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+    assert_eq!(script.metadata().unwrap().permissions().mode() & 0o111, 0o111);
+}
+
+#[test]
+fn wrong_words_change_nothing() {
+    let scratch = Scratch::new("words");
+    let wrong = scratch.run(&["--unistall"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(worked(&scratch.run(&["--help"])).starts_with("Usage: "));
+    let root = scratch.root();
+    let environment = [("DESTDIR", root.as_path()), ("PREFIX", Path::new("opt"))];
+    let relative = scratch.script(&environment, &[]).output().unwrap();
+    assert_eq!(relative.status.code(), Some(1));
+    assert!(is_empty(&scratch.root()));
+}
+
+#[test]
+fn a_run_that_fails_in_between_leaves_what_uninstall_removes() {
+    let scratch = Scratch::new("between");
+    fs::create_dir_all(scratch.prefix().join("bin/rpipe")).unwrap();
+    let failed = scratch.run(&[]);
+    assert_eq!(failed.status.code(), Some(1), "the place of the binary is a directory");
+    fs::remove_dir(scratch.prefix().join("bin/rpipe")).unwrap();
+    worked(&scratch.run(&["--uninstall"]));
+    assert_eq!(files(&scratch.root()), [""; 0]);
+}
