@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// What an installation consists of, below PREFIX.
-const FILES: [(&str, u32); 9] = [
+const FILES: [(&str, u32); 13] = [
     ("bin/rpipe", 0o755),
     ("share/bash-completion/completions/rpipe", 0o644),
     ("share/fish/vendor_completions.d/rpipe.fish", 0o644),
     ("share/man/man1/rpipe-attach.1", 0o644),
     ("share/man/man1/rpipe-completions.1", 0o644),
+    ("share/man/man1/rpipe-exec.1", 0o644),
+    ("share/man/man1/rpipe-route.1", 0o644),
+    ("share/man/man1/rpipe-rule.1", 0o644),
     ("share/man/man1/rpipe-run.1", 0o644),
+    ("share/man/man1/rpipe-tc.1", 0o644),
     ("share/man/man1/rpipe.1", 0o644),
     ("share/rpipe/installed", 0o644),
     ("share/zsh/site-functions/_rpipe", 0o644),

@@ -2,6 +2,8 @@
 //!
 //! PURE. The words of each script that are put in here say in the shell's language what `classic` says in Rust.
 
+use std::fmt::Write as _;
+
 use clap::{Command, CommandFactory, ValueHint};
 use clap_complete::Shell;
 
@@ -66,8 +68,10 @@ fn words_for_fish(command: &Command) -> String {
         let words: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
         if !words.is_empty() {
             let (verb, words) = (verb.get_name(), words.join(" "));
-            lines +=
-                &format!("complete -c rpipe -n \"__fish_rpipe_using_subcommand {verb}\" -f -a \"{words}\"\n");
+            let _ = writeln!(
+                lines,
+                "complete -c rpipe -n \"__fish_rpipe_using_subcommand {verb}\" -f -a \"{words}\""
+            );
         }
     }
     lines
