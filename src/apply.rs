@@ -7,7 +7,7 @@ use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::kernel::{self, EntryState, KernelError, Outcome, Request};
+use crate::kernel::{self, EntryState, KernelError, MacvlanLink, Outcome, Request};
 use crate::machine::Machine;
 use crate::plan::{Side, Step};
 use crate::signals::Held;
@@ -152,6 +152,7 @@ fn socket_of(step: &Step) -> Option<Side> {
         | Step::ArpNotify { .. }
         | Step::AddAddress { .. }
         | Step::AddHostRoute { .. }
+        | Step::AddRoute { .. }
         | Step::SetDefault { .. }
         | Step::RestoreDefault { .. } => Some(Side::Target),
         Step::LinkNamespace { .. } | Step::UnlinkNamespace { .. } | Step::EnableIpv6 { .. } => None,
@@ -170,13 +171,11 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
             let mac = mac.map(crate::spec::Mac::bytes);
             kernel::create_veth(host_ifname.as_str(), index, ifname.as_str(), machine.netns, *mtu, mac)
         }
-        Step::CreateMacvlan { ifname, mtu, mac, .. } => kernel::create_macvlan(
-            index,
-            ifname.as_str(),
-            machine.netns,
-            *mtu,
-            mac.map(crate::spec::Mac::bytes),
-        ),
+        Step::CreateMacvlan { ifname, mode, mtu, mac, .. } => {
+            let mac = mac.map(crate::spec::Mac::bytes);
+            let link = MacvlanLink { parent: index, ifname: ifname.as_str(), mode: *mode, mtu: *mtu, mac };
+            kernel::create_macvlan(&link, machine.netns)
+        }
         Step::Rename { from, to } => {
             machine.rename(from, to);
             kernel::rename_link(index, to.as_str())
@@ -185,6 +184,7 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         Step::ArpNotify { on, .. } => kernel::set_arp_notify(index, *on),
         Step::AddAddress { net, .. } => kernel::add_address(index, *net),
         Step::AddHostRoute { host, .. } => kernel::add_host_route(index, *host),
+        Step::AddRoute { route, metric, .. } => kernel::add_route(index, route.net, route.gateway, *metric),
         Step::SetDefault { gateway, metric, old, .. } => {
             kernel::add_default(index, *gateway, *metric, old.is_some())
         }

@@ -32,14 +32,14 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     let host_has_ifname =
         is_parent && kernel::find_link(&mut machine.host, ifname.as_str()).map_err(look)?.is_some();
     let (host_ifname, host_ifname_taken) = host_ifname(asked, target, &mut machine.host).map_err(look)?;
-    let gateways = asked.addresses.gateways();
+    let gateways = asked.defaults();
     let mut defaults = [None, None];
     for (i, gateway) in [gateways.v4, gateways.v6].into_iter().enumerate() {
         if gateway.is_some() {
             let look =
                 |error| Error::kernel(format!("looking for the default route of {:?}", target.name), error);
-            let route =
-                kernel::find_default(&mut machine.target, i == 0, default_metric(i == 0)).map_err(look)?;
+            let route = kernel::find_default(&mut machine.target, i == 0, default_metric(asked, i == 0))
+                .map_err(look)?;
             defaults[i] = route.as_ref().map(|route| describe(route, machine));
             machine.defaults[i] = route;
         }

@@ -117,6 +117,22 @@ pub struct LinkArgs {
     /// Name of the host's end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]
     #[arg(short = 'l', long = "host-ifname", value_name = "HOST_IFNAME")]
     pub host_ifname: Option<String>,
+    /// Mode of a macvlan: bridge, private, vepa or passthru [default: bridge]
+    #[arg(long, value_name = "MODE", hide_possible_values = true,
+        value_parser = ["bridge", "private", "vepa", "passthru"])]
+    pub mode: Option<String>,
+    /// Largest packet in bytes [default: the uplink's]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65535))]
+    pub mtu: Option<u32>,
+    /// Metric of the routes, lower wins [default: the kernel's, 0 for IPv4 and 1024 for IPv6]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub metric: Option<u32>,
+    /// A further route, over the address's gateway unless it names one; may be given several times
+    #[arg(long = "route", value_name = "CIDR[@GATEWAY]")]
+    pub routes: Vec<String>,
+    /// Leave the container's default route as it is
+    #[arg(long)]
+    pub no_default: bool,
     /// Address family, as pipework wants it told; not needed, rpipe sees it from the address
     #[arg(short = 'a', long = "family", value_name = "4|6", value_parser = family)]
     pub family: Option<u8>,

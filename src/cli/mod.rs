@@ -21,6 +21,9 @@ pub use args::Cli;
 use args::{AttachArgs, ExecArgs, LinkArgs, RunArgs, ToolArgs, VerbArgs};
 pub use shells::{command_for_shells, completions};
 
+/// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
+const LEAST_MTU_V6: u32 = 1280;
+
 /// What was asked for, every word valid.
 #[derive(Debug)]
 pub struct Asked {
@@ -146,7 +149,23 @@ fn spec(
         host_ifname: link.host_ifname.as_deref().map(str::parse).transpose()?,
         addresses: addresses.parse()?,
         link_address: link_address.map(str::parse).transpose()?.unwrap_or_default(),
+        mode: link.mode.as_deref().map(str::parse).transpose()?,
+        mtu: link.mtu,
+        metric: link.metric,
+        routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
+        no_default: link.no_default,
     };
+    if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
+        let refused = SpecError::new("MTU", &mtu.to_string(), "is too small for IPv6");
+        return Err(refused.hint(format!("it needs {LEAST_MTU_V6}, RFC 8200")));
+    }
+    if let Some(own) = attach
+        .routes()
+        .filter_map(|route| route.gateway)
+        .find(|gateway| attach.addresses.nets().any(|net| net.addr() == *gateway))
+    {
+        return Err(SpecError::new("gateway", &own.to_string(), "is the interface's own address"));
+    }
     let other_family = |four: bool| attach.addresses.nets().find(|net| net.addr().is_ipv4() != four);
     match link.family.and_then(|family| other_family(family == 4).map(|net| (family, net))) {
         Some((family, net)) => {

@@ -50,9 +50,7 @@ pub fn own_namespace() -> Result<NetNs, Error> {
 
 /// Opens both sides for this attach.
 pub fn open_machine<'a>(home: &'a NetNs, target: &'a Target, asked: &Attach) -> Result<Machine<'a>, Error> {
-    let gateways = asked.addresses.gateways();
-    let ipv6 = gateways.v6.is_some() || asked.addresses.nets().any(|net| net.addr().is_ipv6());
-    Machine::open(home, &target.netns, ipv6)
+    Machine::open(home, &target.netns, asked.speaks(false))
         .map_err(|error| Error::kernel(format!("entering the network namespace of {:?}", target.name), error))
 }
 
@@ -140,7 +138,7 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         uplink,
         kind,
         addresses: asked.addresses.nets().map(|net| net.to_string()).collect(),
-        gateways: asked.addresses.gateways().iter().map(|gateway| gateway.to_string()).collect(),
+        gateways: asked.defaults().iter().map(|gateway| gateway.to_string()).collect(),
         mac: link.map(kernel::Link::mac),
         mtu: link.map(|link| link.mtu),
         vlan: asked.link_address.vlan.map(crate::spec::Vlan::id),

@@ -12,6 +12,7 @@ use rtnetlink::{LinkBridge, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVet
 
 use super::socket::attributes;
 use super::{KernelError, NetNs, Request, RouteSocket};
+use crate::spec::Mode;
 
 /// Bytes of `struct ifinfomsg`.
 const HEADER: usize = 16;
@@ -205,13 +206,35 @@ pub fn create_veth(
     create(single_queues(host).build())
 }
 
-/// A macvlan of mode bridge on `parent`, made in its own namespace. Equal to `ip link add IFNAME link PARENT mtu MTU
-/// netns … type macvlan mode bridge`.
+/// A macvlan to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct MacvlanLink<'a> {
+    /// The index of the link that carries it.
+    pub parent: u32,
+    /// Its name.
+    pub ifname: &'a str,
+    /// How it deals with others on the same parent.
+    pub mode: Mode,
+    /// The largest packet in bytes.
+    pub mtu: u32,
+    /// Its MAC address; without one the kernel picks a random one.
+    pub mac: Option<[u8; 6]>,
+}
+
+/// A macvlan, made in its own namespace, where it is still down. Equal to `ip link add IFNAME link PARENT mtu MTU
+/// netns … type macvlan mode MODE`.
 #[must_use]
-pub fn create_macvlan(parent: u32, ifname: &str, netns: &NetNs, mtu: u32, mac: Option<[u8; 6]>) -> Request {
-    let link =
-        LinkMacVlan::new(ifname, parent, MacVlanMode::Bridge).mtu(mtu).setns_by_fd(netns.as_fd().as_raw_fd());
-    create(with_mac(single_queues(link), mac).build())
+pub fn create_macvlan(macvlan: &MacvlanLink<'_>, netns: &NetNs) -> Request {
+    let mode = match macvlan.mode {
+        Mode::Bridge => MacVlanMode::Bridge,
+        Mode::Private => MacVlanMode::Private,
+        Mode::Vepa => MacVlanMode::Vepa,
+        Mode::Passthru => MacVlanMode::Passthrough,
+    };
+    let link = LinkMacVlan::new(macvlan.ifname, macvlan.parent, mode)
+        .mtu(macvlan.mtu)
+        .setns_by_fd(netns.as_fd().as_raw_fd());
+    create(with_mac(single_queues(link), macvlan.mac).build())
 }
 
 fn change(message: LinkMessage) -> Request {

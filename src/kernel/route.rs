@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{RouteFlags, RouteMessage, RouteScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -114,7 +115,7 @@ pub fn find_default(
     let nowhere = if v4 { NOWHERE_V4 } else { NOWHERE_V6 };
     let mut question = RouteMessageBuilder::<IpAddr>::new();
     question.get_mut().header.flags = RouteFlags::FibMatch | RouteFlags::LookupTable;
-    let question = to(question, nowhere).build();
+    let question = to(question, nowhere.into()).build();
     match socket.ask(&Request::new(&RouteNetlinkMessage::GetRoute(question), 0), read) {
         Ok(Some(Found { len: 0, table: MAIN, route, .. })) if route.metric >= metric => {
             // Lookups answer with the best one, so a worse metric means that none has ours.
@@ -130,20 +131,33 @@ pub fn find_default(
     Ok(defaults.map(|found| found.route).find(|route| route.metric == metric))
 }
 
-fn to(builder: RouteMessageBuilder<IpAddr>, ip: IpAddr) -> RouteMessageBuilder<IpAddr> {
-    let len = if ip.is_ipv4() { 32 } else { 128 };
+fn to(builder: RouteMessageBuilder<IpAddr>, net: IpNet) -> RouteMessageBuilder<IpAddr> {
     // The builder refuses only a prefix longer than its family allows.
-    builder.destination_prefix(ip, len).unwrap_or_default()
+    builder.destination_prefix(net.addr(), net.prefix_len()).unwrap_or_default()
+}
+
+/// `ip route add NET via GATEWAY dev …`; without a gateway whoever is meant is on the link itself.
+#[must_use]
+pub fn add_route(index: u32, net: IpNet, gateway: Option<IpAddr>, metric: Option<u32>) -> Request {
+    let mut builder = to(RouteMessageBuilder::<IpAddr>::new(), net).output_interface(index);
+    if let Some(metric) = metric {
+        builder = builder.priority(metric);
+    }
+    let mut message = match gateway {
+        // Refused only when the families differ, which they do not.
+        Some(gateway) => builder.gateway(gateway).map(RouteMessageBuilder::build).unwrap_or_default(),
+        None => builder.build(),
+    };
+    if gateway.is_none() && net.addr().is_ipv4() {
+        message.header.scope = RouteScope::Link;
+    }
+    Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// `ip route add HOST dev …`: the way to a gateway that no own prefix covers (/32, /128).
 #[must_use]
 pub fn add_host_route(index: u32, host: IpAddr) -> Request {
-    let mut message = to(RouteMessageBuilder::<IpAddr>::new(), host).output_interface(index).build();
-    if host.is_ipv4() {
-        message.header.scope = RouteScope::Link;
-    }
-    Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+    add_route(index, host.into(), None, None)
 }
 
 /// `ip route add default via GATEWAY dev …`, or `replace` for the one that was found before: a route that

@@ -14,8 +14,8 @@ const NEW_BRIDGE_MTU: u32 = 1500;
 
 /// The metric of the default route that an attach sets.
 #[must_use]
-pub fn default_metric(v4: bool) -> u32 {
-    if v4 { 0 } else { METRIC_V6 }
+pub fn default_metric(asked: &Attach, v4: bool) -> u32 {
+    asked.metric.unwrap_or(if v4 { 0 } else { METRIC_V6 })
 }
 
 /// The steps that wire `asked` on a machine as `facts` show it.
@@ -49,15 +49,27 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
         Found::Link(uplink) => uplink,
         Found::Nothing { fresh_mac } => {
             let name = creatable(&asked.uplink)?;
+            if let Some(mode) = asked.mode {
+                return Err(Refusal::ModeWithoutMacvlan { mode, bridge: name.to_string() });
+            }
             if let Some(refusal) = taken {
                 return Err(refusal);
             }
             steps.push(Step::CreateBridge { name: name.clone(), mac: *fresh_mac });
-            steps.push(Step::CreateVeth { host_ifname, bridge: name, ifname, mtu: NEW_BRIDGE_MTU, mac });
+            steps.push(Step::CreateVeth {
+                host_ifname,
+                bridge: name,
+                ifname,
+                mtu: asked.mtu.unwrap_or(NEW_BRIDGE_MTU),
+                mac,
+            });
             return Ok(());
         }
     };
-    let (name, mtu) = (uplink.name.clone(), uplink.mtu);
+    let (name, mtu) = (uplink.name.clone(), asked.mtu.unwrap_or(uplink.mtu));
+    if let (UplinkKind::Bridge, Some(mode)) = (uplink.kind, asked.mode) {
+        return Err(Refusal::ModeWithoutMacvlan { mode, bridge: name.to_string() });
+    }
     match (uplink.kind, taken) {
         (UplinkKind::Bridge, Some(refusal)) => return Err(refusal),
         (UplinkKind::Bridge, None) => {
@@ -69,8 +81,9 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
             }
             // Kernels before 6.14 look for the name of a link that is made in another namespace here as well.
             let first = if facts.host_has_ifname { host_ifname } else { ifname.clone() };
+            let mode = asked.mode.unwrap_or_default();
             let renamed = (first != ifname).then(|| Step::Rename { from: first.clone(), to: ifname });
-            steps.push(Step::CreateMacvlan { parent: name, ifname: first, mtu, mac });
+            steps.push(Step::CreateMacvlan { parent: name, ifname: first, mode, mtu, mac });
             steps.extend(renamed);
         }
         (UplinkKind::OpenVswitch, _) => return Err(Refusal::Unsupported("an Open vSwitch bridge as uplink")),
@@ -91,12 +104,7 @@ fn creatable(uplink: &UplinkWord) -> Result<IfName, Refusal> {
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
 fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     let ifname = || asked.ifname.clone();
-    let gateways = asked.addresses.gateways();
-    let wants = |v4: bool| {
-        asked.addresses.nets().any(|net| net.addr().is_ipv4() == v4)
-            || gateways.iter().any(|ip| ip.is_ipv4() == v4)
-    };
-    if wants(false) && facts.ipv6_disabled {
+    if asked.speaks(false) && facts.ipv6_disabled {
         steps.push(Step::EnableIpv6 { ifname: ifname() });
     }
     let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
@@ -108,14 +116,24 @@ fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }
-    for gateway in gateways.iter() {
-        if !is_on_link(asked, gateway) {
-            steps.push(Step::AddHostRoute { ifname: ifname(), host: gateway });
+    let mut hops = Vec::new();
+    let next_hops = asked.defaults().iter().chain(asked.routes().filter_map(|route| route.gateway));
+    for gateway in next_hops.filter(|gateway| !is_on_link(asked, *gateway)) {
+        if !hops.contains(&gateway) {
+            hops.push(gateway);
         }
+    }
+    steps.extend(hops.into_iter().map(|host| Step::AddHostRoute { ifname: ifname(), host }));
+    steps.extend(asked.routes().map(|route| Step::AddRoute {
+        ifname: ifname(),
+        route,
+        metric: asked.metric,
+    }));
+    steps.extend(asked.defaults().iter().map(|gateway| {
         let v4 = gateway.is_ipv4();
         let old = if v4 { facts.default_v4.clone() } else { facts.default_v6.clone() };
-        steps.push(Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(v4), old });
-    }
+        Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(asked, v4), old }
+    }));
 }
 
 /// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are
@@ -138,6 +156,11 @@ mod tests {
             host_ifname: None,
             addresses: addresses.parse().unwrap(),
             link_address: crate::spec::LinkAddress::default(),
+            mode: None,
+            mtu: None,
+            metric: None,
+            routes: Vec::new(),
+            no_default: false,
         }
     }
 
@@ -200,6 +223,28 @@ nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0
 nsenter --net=/proc/7/ns/net ip link set dev eth0 up
 nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric 1024 proto static
 "
+        );
+    }
+
+    #[test]
+    fn routes_go_over_the_gateway_of_their_family() {
+        let mut asked = asked(["up0", "eth1", "10.0.0.2/24@10.0.0.1"]);
+        asked.routes =
+            ["10.1.0.0/16", "10.2.0.0/16@10.9.9.9", "fd00::/8"].map(|word| word.parse().unwrap()).into();
+        asked.no_default = true;
+        asked.metric = Some(7);
+        let mut facts = facts(UplinkKind::Bridge);
+        facts.entry = Entry::Right("web".parse().unwrap());
+        let script = script(&asked, &facts);
+        assert_eq!(
+            script.split_once("arp_notify'\nip -n web route").map(|(_, routes)| routes),
+            Some(
+                " add 10.9.9.9 dev eth1 proto static
+ip -n web route add 10.1.0.0/16 via 10.0.0.1 dev eth1 metric 7 proto static
+ip -n web route add 10.2.0.0/16 via 10.9.9.9 dev eth1 metric 7 proto static
+ip -n web -6 route add fd00::/8 dev eth1 metric 7 proto static
+"
+            )
         );
     }
 

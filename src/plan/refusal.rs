@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::spec::Mode;
+
 /// An attach that cannot work on this machine as it is. Exit code 1, nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -20,6 +22,13 @@ pub enum Refusal {
     },
     /// The host has a link of the name for the veth's host end.
     HostIfnameTaken(String),
+    /// A macvlan's mode, for an uplink that gets no macvlan.
+    ModeWithoutMacvlan {
+        /// The mode asked for.
+        mode: Mode,
+        /// The uplink.
+        bridge: String,
+    },
     /// A word that this version does not act on yet.
     Unsupported(&'static str),
 }
@@ -45,6 +54,12 @@ impl fmt::Display for Refusal {
             }
             Self::HostIfnameTaken(name) => {
                 write!(f, "host interface {name:?}: exists already (choose another name with -l)")
+            }
+            Self::ModeWithoutMacvlan { mode, bridge } => {
+                write!(
+                    f,
+                    "mode {mode}: is for a macvlan, and {bridge:?} is a bridge, which gets a veth (leave --mode out)"
+                )
             }
             Self::Unsupported(what) => write!(f, "{what}: not supported by this version"),
         }

@@ -78,8 +78,8 @@ impl<'a> Script<'a> {
                 quote(ifname.as_str()),
                 mac_words(*mac),
             ),
-            Step::CreateMacvlan { parent, ifname, mtu, mac } => format!(
-                "ip link add link {} name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1 type macvlan mode bridge",
+            Step::CreateMacvlan { parent, ifname, mode, mtu, mac } => format!(
+                "ip link add link {} name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1 type macvlan mode {mode}",
                 quote(parent.as_str()),
                 quote(ifname.as_str()),
                 mac_words(*mac),
@@ -102,6 +102,16 @@ impl<'a> Script<'a> {
                 family(host.is_ipv4()),
                 quote(ifname.as_str())
             )),
+            Step::AddRoute { ifname, route, metric } => {
+                let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+                inside(format!(
+                    "{}route add {}{via} dev {}{} proto static",
+                    family(route.net.addr().is_ipv4()),
+                    route.net,
+                    quote(ifname.as_str()),
+                    metric_words(metric.unwrap_or_default()),
+                ))
+            }
             Step::SetDefault { ifname, gateway, metric, old } => {
                 let verb = if old.is_some() { "replace" } else { "add" };
                 inside(format!(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::spec::{EntryName, IfName, Mac};
+use crate::spec::{EntryName, IfName, Mac, Mode, Route};
 
 use super::OldDefault;
 
@@ -55,12 +55,14 @@ pub enum Step {
         /// The MAC address of the target's end.
         mac: Option<Mac>,
     },
-    /// Create a macvlan of mode bridge in the target, down.
+    /// Create a macvlan in the target, down.
     CreateMacvlan {
         /// The host interface that carries it.
         parent: IfName,
         /// Its name.
         ifname: IfName,
+        /// How it deals with others on the same parent.
+        mode: Mode,
         /// The largest packet in bytes.
         mtu: u32,
         /// Its MAC address.
@@ -107,6 +109,15 @@ pub enum Step {
         ifname: IfName,
         /// The gateway.
         host: IpAddr,
+    },
+    /// Add a route over a link of the target.
+    AddRoute {
+        /// The link.
+        ifname: IfName,
+        /// Where to, and over which gateway.
+        route: Route,
+        /// Its metric; `None` leaves the kernel's own.
+        metric: Option<u32>,
     },
     /// Make a gateway the target's default route.
     SetDefault {
@@ -170,6 +181,7 @@ impl Step {
             | Self::ArpNotify { .. }
             | Self::AddAddress { .. }
             | Self::AddHostRoute { .. }
+            | Self::AddRoute { .. }
             | Self::RestoreDefault { .. }
             | Self::DeleteLink { .. }
             | Self::DeleteBridge { .. }
@@ -191,6 +203,7 @@ impl Step {
             | Self::ArpNotify { ifname, .. }
             | Self::AddAddress { ifname, .. }
             | Self::AddHostRoute { ifname, .. }
+            | Self::AddRoute { ifname, .. }
             | Self::SetDefault { ifname, .. } => Some((Side::Target, ifname)),
             Self::LinkNamespace { .. }
             | Self::UnlinkNamespace { .. }
@@ -214,6 +227,7 @@ impl Step {
             Self::ArpNotify { .. } => "arp_notify",
             Self::AddAddress { .. } => "add_address",
             Self::AddHostRoute { .. } => "add_host_route",
+            Self::AddRoute { .. } => "add_route",
             Self::SetDefault { .. } => "set_default",
             Self::RestoreDefault { .. } => "restore_default",
             Self::DeleteLink { .. } => "delete_link",
@@ -244,6 +258,13 @@ impl fmt::Display for Step {
             Self::AddAddress { ifname, net } => write!(f, "adding address {net} to {ifname}"),
             Self::AddHostRoute { ifname, host } => {
                 write!(f, "adding a route to gateway {host} over {ifname}")
+            }
+            Self::AddRoute { ifname, route, .. } => {
+                write!(f, "adding a route to {} over {ifname}", route.net)?;
+                match route.gateway {
+                    Some(gateway) => write!(f, " via {gateway}"),
+                    None => Ok(()),
+                }
             }
             Self::SetDefault { ifname, gateway, .. } => {
                 write!(f, "setting the default route via {gateway} over {ifname}")

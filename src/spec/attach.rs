@@ -1,6 +1,6 @@
 //! One attach as it was asked for: every word valid, nothing looked up yet.
 
-use super::{AddressList, IfName, LinkAddress, UplinkWord};
+use super::{AddressList, Gateways, IfName, LinkAddress, Mode, Route, UplinkWord};
 
 /// What to wire, and how. The target is apart: `attach` looks one up, `run` makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,4 +15,39 @@ pub struct Attach {
     pub addresses: AddressList,
     /// MAC and VLAN.
     pub link_address: LinkAddress,
+    /// The mode of a macvlan; none asked for means bridge.
+    pub mode: Option<Mode>,
+    /// The largest packet in bytes, instead of the uplink's.
+    pub mtu: Option<u32>,
+    /// The metric of the routes, instead of the kernel's own.
+    pub metric: Option<u32>,
+    /// Routes besides the default route.
+    pub routes: Vec<Route>,
+    /// Leave the default route as it is, gateways or not.
+    pub no_default: bool,
+}
+
+impl Attach {
+    /// The default routes to be set.
+    #[must_use]
+    pub fn defaults(&self) -> Gateways {
+        if self.no_default { Gateways::default() } else { self.addresses.gateways() }
+    }
+
+    /// The further routes with the next hop of each.
+    pub fn routes(&self) -> impl Iterator<Item = Route> {
+        let gateways = self.addresses.gateways();
+        self.routes.iter().map(move |route| {
+            let usual = if route.net.addr().is_ipv4() { gateways.v4 } else { gateways.v6 };
+            Route { gateway: route.gateway.or(usual), ..*route }
+        })
+    }
+
+    /// Whether anything of that family is to be set up.
+    #[must_use]
+    pub fn speaks(&self, v4: bool) -> bool {
+        let nets = self.addresses.nets().map(|net| net.addr());
+        let routes = self.routes.iter().map(|route| route.net.addr());
+        nets.chain(self.addresses.gateways().iter()).chain(routes).any(|ip| ip.is_ipv4() == v4)
+    }
 }
