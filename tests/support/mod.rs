@@ -12,4 +12,4 @@ mod world;
 
 pub use docker::Docker;
 pub use snapshot::snapshot;
-pub use world::{Container, Output, RPIPE, World, finish, first_line, names};
+pub use world::{Container, Output, RPIPE, World, addresses, finish, first_line, flag, names};

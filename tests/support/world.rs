@@ -293,3 +293,16 @@ pub fn json(text: &str) -> Value {
 pub fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
+
+/// The addresses of a link as `ADDRESS/LEN`, those that the kernel makes by itself left out.
+pub fn addresses(link: &Value) -> Vec<String> {
+    let list = link["addr_info"].as_array().unwrap().iter();
+    list.filter(|entry| entry["scope"] != "link")
+        .map(|entry| format!("{}/{}", entry["local"].as_str().unwrap(), entry["prefixlen"]))
+        .collect()
+}
+
+/// Whether the link has a flag: `UP`, `LOWER_UP` …
+pub fn flag(link: &Value, name: &str) -> bool {
+    link["flags"].as_array().unwrap().iter().any(|flag| flag == name)
+}
