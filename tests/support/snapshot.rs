@@ -58,7 +58,8 @@ fn readable(title: &str, output: &str) -> String {
         let Value::Array(entries) = super::world::json(list) else { panic!("no list: {list}") };
         for mut entry in entries {
             strip(&mut entry);
-            text += &format!("{entry}\n");
+            text += &entry.to_string();
+            text.push('\n');
         }
     }
     text + settings
