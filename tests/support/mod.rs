@@ -11,5 +11,5 @@ mod snapshot;
 mod world;
 
 pub use docker::Docker;
-pub use snapshot::snapshot;
+pub use snapshot::{assert_same, snapshot};
 pub use world::{Container, Output, RPIPE, World, addresses, finish, first_line, flag, names};

@@ -1,5 +1,7 @@
 //! The whole state of host and containers, for `before == after`.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::world::{Container, World, finish};
@@ -49,6 +51,17 @@ pub fn snapshot(world: &World, containers: &[&Container]) -> String {
     text += "# /run/netns\n";
     text += &world.sh("find /run/netns -mindepth 1 -printf '%f %y %l\\n' | sort").ok();
     text
+}
+
+/// Asserts that nothing changed, and shows what did.
+#[track_caller]
+pub fn assert_same(before: &str, after: &str, why: &str) {
+    let only = |a: &str, b: &str| {
+        let there: HashSet<_> = b.lines().collect();
+        a.lines().filter(|line| !there.contains(line)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (lost, new) = (only(before, after), only(after, before));
+    assert!(before == after, "{why}\nbefore: {lost:#?}\nafter: {new:#?}");
 }
 
 fn readable(title: &str, output: &str) -> String {
