@@ -139,14 +139,14 @@ impl World {
     }
 
     /// A bridge that is up and has an address, with one port that is up, so that its carrier does not
-    /// come and go with the containers.
+    /// come and go with the containers; and without the link-local addresses that the kernel adds in its
+    /// own time.
     pub fn bridge(&self, name: &str, address: &str) {
         self.sh(&format!(
             "ip link add {name} type bridge
-             ip link set {name} up
              ip link add {name}p type veth peer name {name}q
-             ip link set {name}p master {name} up
-             ip link set {name}q up
+             ip link set {name}p master {name}
+             for link in {name} {name}p {name}q; do ip link set $link addrgenmode none up; done
              ip addr add {address} dev {name}"
         ))
         .ok();
@@ -253,10 +253,17 @@ impl Container<'_> {
     }
 
     /// Asserts an answer to one of a few pings. The first ones may be lost while an IPv6 address is
-    /// still being probed for.
+    /// still being probed for, and ping gives up when neighbour discovery does.
     #[track_caller]
     pub fn pings(&self, ip: &str) {
-        let output = self.run(&format!("ping -n -q -c 1 -w 10 {ip}"));
+        let ping = || self.run(&format!("ping -n -q -c 1 -w 4 {ip}"));
+        let mut output = ping();
+        for _ in 0..4 {
+            if output.status.success() {
+                return;
+            }
+            output = ping();
+        }
         assert!(output.status.success(), "{ip} does not answer: {output:#?}");
     }
 }
