@@ -27,10 +27,12 @@ fn disturb_on_one_world(uplink: &str, inject: &str, from: usize) -> Option<usize
     let container = container(&world);
     let before = snapshot(&world, &[&container]);
     let target = container.target();
+    // A signal that is held back leaves no line of its own, so what counts is that the call was made.
+    let call = format!(" {}(", inject.split(':').next().unwrap());
     for number in from.. {
         let inject = format!("inject={inject}:when={number}");
         let (output, trace) = world.strace(&["-e", &inject], &[uplink, &target, ADDRESSES]);
-        let disturbed = trace.iter().any(|line| line.contains("(INJECTED)") || line.contains("--- SIG"));
+        let disturbed = trace.iter().filter(|line| line.contains(&call)).count() >= number;
         let what = format!("{inject}: {output:#?}");
         if output.code() == 0 {
             assert_whole(&container, &what);
@@ -108,7 +110,7 @@ fn a_call_that_is_interrupted() {
 }
 
 /// The calls of an attach. Each by itself: of several, strace would disturb the first that comes.
-const CALLS: [&str; 12] = [
+const CALLS: [&str; 11] = [
     "openat",
     "socket",
     "setns",
@@ -120,7 +122,6 @@ const CALLS: [&str; 12] = [
     "poll",
     "ioctl",
     "close",
-    "exit_group",
 ];
 
 #[test]

@@ -1,7 +1,8 @@
 //! `rpipe run`: a command in a namespace of its own, and nothing left when it ends.
 mod support;
 
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use support::{Output, RPIPE, World, addresses, assert_same, flag, snapshot};
 
@@ -123,16 +124,31 @@ fn start(world: &World, line: &str, script: &str) -> (Child, String) {
     (child, pid)
 }
 
+/// Waits for the end, but not for ever: a command that no signal reaches is a failure, not a hang.
+fn end(mut child: Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > Duration::from_secs(30) {
+            // Its world ends with the test, and it with its world.
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_signal_ends_the_command_and_leaves_nothing() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let world = World::new();
         let before = snapshot(&world, &[]);
         // `exec`, so that the signal reaches a program that dies of it.
-        let (mut child, pid) = start(&world, "run br7 10.0.0.2/24", "echo up; exec sleep 20");
+        let (child, pid) = start(&world, "run br7 10.0.0.2/24", "echo up; exec sleep 20");
         assert_eq!(world.link("br7")["ifname"], "br7");
         world.run(&format!("kill -{signal} {pid}")).ok();
-        let status = child.wait().unwrap();
+        let status = end(child);
         assert_eq!(status.code(), Some(code), "{signal}: {status}");
         assert_same(&before, &snapshot(&world, &[]), signal);
     }
@@ -152,9 +168,9 @@ fn a_command_that_handles_a_signal_decides_itself() {
     let world = world();
     let before = snapshot(&world, &[]);
     let script = "trap \"exit 5\" TERM; echo up; sleep 20 & wait";
-    let (mut child, pid) = start(&world, "run br0 10.0.0.2/24", script);
+    let (child, pid) = start(&world, "run br0 10.0.0.2/24", script);
     world.run(&format!("kill -TERM {pid}")).ok();
-    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert_eq!(end(child).code(), Some(5));
     assert_same(&before, &snapshot(&world, &[]), "the command's own way to end");
 }
 
@@ -162,10 +178,10 @@ fn a_command_that_handles_a_signal_decides_itself() {
 fn two_at_once_do_not_meet() {
     let world = world();
     let before = snapshot(&world, &[]);
-    let (mut child, pid) = start(&world, "run br0 10.0.0.2/24", "echo up; exec sleep 20");
+    let (child, pid) = start(&world, "run br0 10.0.0.2/24", "echo up; exec sleep 20");
     let script = "ping -n -q -c 1 -w 10 10.0.0.2 >/dev/null";
     run(&world, "run br0 10.0.0.3/24", script).ok();
     world.run(&format!("kill -TERM {pid}")).ok();
-    child.wait().unwrap();
+    end(child);
     assert_same(&before, &snapshot(&world, &[]), "both ended");
 }
