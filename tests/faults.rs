@@ -1,0 +1,147 @@
+//! Every system call of an attach is failed in turn, and every one is interrupted by a signal: host and
+//! container are afterwards exactly as before, or the attach is whole.
+//!
+//! strace does it from outside: rpipe has no test hooks.
+mod support;
+
+use support::{Container, World, addresses, assert_same, flag, snapshot};
+
+/// Everything at once: both families, a gateway off the subnet, default routes that are replaced, and IPv6
+/// switched off for new links as Docker does.
+const ADDRESSES: &str = "10.9.9.9/32@10.0.0.1,fd00::2/64@fd00::1";
+
+/// Runs the attach again and again, with the first, the second, the third … call disturbed, until there are no more.
+fn disturb_each(uplink: &str, inject: &str) {
+    let mut number = 1;
+    while let Some(next) = disturb_on_one_world(uplink, inject, number) {
+        number = next;
+    }
+}
+
+/// Goes on until the attach succeeds and the world is used up; gives the number to go on with.
+fn disturb_on_one_world(uplink: &str, inject: &str, from: usize) -> Option<usize> {
+    let world = World::new();
+    // No such bridge, so that it is made; a parent that is down, so that it is set up. The first time up
+    // changes what the kernel keeps of a link that is down.
+    world.sh("ip link add card type veth peer name other; ip link set card up; ip link set card down").ok();
+    let container = container(&world);
+    let before = snapshot(&world, &[&container]);
+    let target = container.target();
+    // A signal that is held back leaves no line of its own, so what counts is that the call was made.
+    let call = format!(" {}(", inject.split(':').next().unwrap());
+    for number in from.. {
+        let inject = format!("inject={inject}:when={number}");
+        let (output, trace) = world.strace(&["-e", &inject], &[uplink, &target, ADDRESSES]);
+        let disturbed = trace.iter().filter(|line| line.contains(&call)).count() >= number;
+        let what = format!("{inject}: {output:#?}");
+        if output.code() == 0 {
+            assert_whole(&container, &what);
+            assert!(disturbed || number > 1, "never called: {what}");
+            return disturbed.then_some(number + 1);
+        }
+        assert!(disturbed, "{what}");
+        assert_same(&before, &snapshot(&world, &[&container]), &what);
+        if output.code() < 128 {
+            output.refused(1);
+        }
+    }
+    unreachable!("the numbers do not end")
+}
+
+/// A container as Docker leaves it: an interface with default routes, and new links without IPv6.
+fn container(world: &World) -> Container<'_> {
+    let container = world.container();
+    container
+        .sh("ip link add eth0 type veth peer name eth0p
+             for link in eth0 eth0p; do ip link set $link addrgenmode none up; done
+             ip addr add 172.17.0.2/16 dev eth0
+             ip route add default via 172.17.0.1 dev eth0 proto static mtu 1400
+             ip addr add fd17::2/64 dev eth0 nodad
+             ip -6 route add default via fd17::1 dev eth0
+             echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
+        .ok();
+    container
+}
+
+fn assert_whole(container: &Container, what: &str) {
+    let link = container.link("eth1");
+    assert!(flag(&link, "UP"), "{what}");
+    assert_eq!(addresses(&link), ["10.9.9.9/32", "fd00::2/64"], "{what}");
+    let gateways = container.sh("ip route show default; ip -6 route show default").ok();
+    assert!(gateways.contains("via 10.0.0.1") && gateways.contains("via fd00::1"), "{what}: {gateways}");
+}
+
+#[test]
+fn a_request_that_cannot_be_sent() {
+    disturb_each("br7", "sendto:error=ENOBUFS");
+}
+
+#[test]
+fn a_request_on_a_macvlan_that_cannot_be_sent() {
+    disturb_each("card", "sendto:error=ENOBUFS");
+}
+
+#[test]
+fn an_answer_that_is_lost() {
+    disturb_each("br7", "recvfrom:error=ENOBUFS");
+}
+
+#[test]
+fn an_answer_of_a_macvlan_that_is_lost() {
+    disturb_each("card", "recvfrom:error=ENOBUFS");
+}
+
+#[test]
+fn a_namespace_that_cannot_be_entered() {
+    // The way back is not among these: a process that cannot come back ends at once, by an abort.
+    disturb_each("br7", "pidfd_open:error=EMFILE");
+    disturb_each("br7", "socket:error=EMFILE");
+}
+
+#[test]
+fn a_setting_that_cannot_be_written() {
+    disturb_each("br7", "write:error=EIO");
+}
+
+#[test]
+fn a_call_that_is_interrupted() {
+    disturb_each("br7", "recvfrom:error=EINTR");
+    disturb_each("card", "sendto:error=EINTR");
+}
+
+/// The calls of an attach. Each by itself: of several, strace would disturb the first that comes.
+const CALLS: [&str; 11] = [
+    "openat",
+    "socket",
+    "setns",
+    "sendto",
+    "recvfrom",
+    "symlink",
+    "signalfd4",
+    "rt_sigprocmask",
+    "poll",
+    "ioctl",
+    "close",
+];
+
+#[test]
+fn sigterm_at_every_call_on_a_bridge() {
+    for call in CALLS {
+        disturb_each("br7", &format!("{call}:signal=SIGTERM"));
+    }
+}
+
+#[test]
+fn sigterm_at_every_call_on_a_macvlan() {
+    for call in CALLS {
+        disturb_each("card", &format!("{call}:signal=SIGTERM"));
+    }
+}
+
+#[test]
+fn sigint_and_sighup_at_every_message() {
+    for signal in ["SIGINT", "SIGHUP"] {
+        disturb_each("br7", &format!("sendto:signal={signal}"));
+        disturb_each("br7", &format!("recvfrom:signal={signal}"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The whole state of host and containers, for `before == after`.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::world::{Container, World, finish};
+
+/// All that rpipe could have changed. `/proc/sys/net` is that of the reader's network namespace.
+const SCRIPT: &str = "
+for what in 'addr' '-4 route show table all' '-6 route show table all' '-4 rule' '-6 rule'; do
+    ip -j -d $what
+    echo
+done
+echo ---
+grep . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/arp_notify \
+    /proc/sys/net/ipv6/conf/*/disable_ipv6 /proc/sys/net/ipv6/conf/*/accept_dad \
+    /proc/sys/net/ipv6/conf/*/addr_gen_mode
+";
+
+/// What the kernel changes by itself: clocks, counters, the progress of duplicate address detection.
+const VOLATILE: [&str; 16] = [
+    "valid_life_time",
+    "preferred_life_time",
+    "tentative",
+    "hello_timer",
+    "tcn_timer",
+    "topology_change_timer",
+    "gc_timer",
+    "hold_timer",
+    "message_age_timer",
+    "forward_delay_timer",
+    "topology_change",
+    "topology_change_detected",
+    "fdb_n_learned",
+    "expires",
+    "used",
+    "age",
+];
+
+/// The state of the host of `world` and of `containers` as text, one fact a line.
+#[track_caller]
+pub fn snapshot(world: &World, containers: &[&Container]) -> String {
+    let mut text = String::new();
+    let host = finish(world.command("sh").args(["-euc", SCRIPT])).ok();
+    text += &readable("host", &host);
+    for container in containers {
+        let inside = finish(container.command("sh").args(["-euc", SCRIPT])).ok();
+        text += &readable(&container.target(), &inside);
+    }
+    text += "# /run/netns\n";
+    text += &world.sh("find /run/netns -mindepth 1 -printf '%f %y %l\\n' | sort").ok();
+    text
+}
+
+/// Asserts that nothing changed, and shows what did.
+#[track_caller]
+pub fn assert_same(before: &str, after: &str, why: &str) {
+    let only = |a: &str, b: &str| {
+        let there: HashSet<_> = b.lines().collect();
+        a.lines().filter(|line| !there.contains(line)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (lost, new) = (only(before, after), only(after, before));
+    assert!(before == after, "{why}\nbefore: {lost:#?}\nafter: {new:#?}");
+}
+
+fn readable(title: &str, output: &str) -> String {
+    let (lists, settings) = output.split_once("---\n").expect("the line between");
+    let mut text = format!("# {title}\n");
+    for list in lists.lines().filter(|line| !line.is_empty()) {
+        let Value::Array(entries) = super::world::json(list) else { panic!("no list: {list}") };
+        for mut entry in entries {
+            strip(&mut entry);
+            text += &entry.to_string();
+            text.push('\n');
+        }
+    }
+    text + settings
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+            map.values_mut().for_each(strip);
+        }
+        Value::Array(list) => {
+            // `ip -j` leaves empty objects where it skips an entry of another family.
+            list.retain(|entry| entry.as_object().is_none_or(|map| !map.is_empty()));
+            list.iter_mut().for_each(strip);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,140 @@
+//! Whatever goes wrong, host and container are afterwards exactly as before.
+//!
+//! Here by causes that happen; `faults.rs` fails each system call in turn.
+mod support;
+
+use support::{Container, World, assert_same, snapshot};
+
+/// A container as an engine leaves it: an interface with a default route of each family.
+fn container_with_routes(world: &World) -> Container<'_> {
+    let container = world.container();
+    container
+        .sh("ip link add eth0 type veth peer name eth0p
+             for link in eth0 eth0p; do ip link set $link addrgenmode none up; done
+             ip addr add 172.17.0.2/16 dev eth0
+             ip route add default via 172.17.0.1 dev eth0 proto static mtu 1400
+             ip addr add fd17::2/64 dev eth0 nodad
+             ip -6 route add default via fd17::1 dev eth0")
+        .ok();
+    container
+}
+
+/// The line must fail and change nothing; gives the line of the error.
+#[track_caller]
+fn fails(container: &Container, before: &str, after: &str) -> String {
+    let world = container.world;
+    let state = snapshot(world, &[container]);
+    let said = world.line(&format!("{before} {} {after}", container.target())).refused(1);
+    assert_same(&state, &snapshot(world, &[container]), &said);
+    said
+}
+
+#[test]
+fn a_name_taken_inside() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let said = fails(&container, "br0 -i eth0", "10.0.0.2/24@10.0.0.1");
+    assert!(said.contains("\"eth0\"") && said.contains("-i"), "{said}");
+    let said = fails(&container, "br0 -i lo", "10.0.0.2/24@10.0.0.1");
+    assert!(said.contains("\"lo\""), "{said}");
+}
+
+#[test]
+fn a_name_taken_on_the_host() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let said = fails(&container, "br0 -l br0q", "10.0.0.2/24@10.0.0.1");
+    assert!(said.contains("\"br0q\"") && said.contains("-l"), "{said}");
+    let said = fails(&container, "br0 -l br0", "10.0.0.2/24@10.0.0.1");
+    assert!(said.contains("\"br0\""), "{said}");
+    // The bridge is made first, so its name is taken when the pair is made.
+    let said = fails(&container, "br7 -l br7", "10.0.0.2/24@10.0.0.1");
+    assert!(said.contains("br7"), "{said}");
+}
+
+#[test]
+fn a_host_name_for_a_link_without_a_host_end() {
+    let world = World::new();
+    world.ip("link add card type veth peer name other");
+    let container = container_with_routes(&world);
+    let state = snapshot(&world, &[&container]);
+    let output = world.line(&format!("card -l h1 {} 10.0.0.2/24", container.target()));
+    // A macvlan has no end on the host: the name is either refused or of no effect, never half done.
+    if output.code() != 0 {
+        let said = output.refused(1);
+        assert_same(&state, &snapshot(&world, &[&container]), &said);
+    } else {
+        assert_eq!(container.link("eth1")["linkinfo"]["info_kind"], "macvlan");
+    }
+}
+
+#[test]
+fn an_uplink_that_cannot_be_one() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let said = fails(&container, "br0p", "10.0.0.2/24@10.0.0.1");
+    assert!(said.contains("bridge"), "the bridge is what to name: {said}");
+    fails(&container, "lo", "10.0.0.2/24@10.0.0.1");
+    fails(&container, "eth9", "10.0.0.2/24@10.0.0.1");
+    world.ip("tuntap add tun0 mode tun");
+    fails(&container, "tun0", "10.0.0.2/24@10.0.0.1");
+}
+
+#[test]
+fn a_parent_that_was_set_up_is_down_again() {
+    let world = World::new();
+    world.ip("link add card mtu 1000 type veth peer name other");
+    // The first time up changes what the kernel keeps of a link that is down.
+    world.sh("ip link set card up; ip link set card down").ok();
+    let container = container_with_routes(&world);
+    // IPv6 needs an MTU of 1280: the address is refused after the link was made.
+    fails(&container, "card", "fd00::2/64");
+}
+
+#[test]
+fn an_address_the_kernel_refuses() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    world.sh("ip link set br0p mtu 1000; ip link set br0 mtu 1000").ok();
+    let container = container_with_routes(&world);
+    let said = fails(&container, "br0", "10.0.0.2/24@10.0.0.1,fd00::2/64");
+    assert!(said.contains("fd00::2/64"), "{said}");
+}
+
+#[test]
+fn a_bridge_that_was_made_is_gone_again() {
+    let world = World::new();
+    let container = container_with_routes(&world);
+    // The gateway is off the subnet, and another interface has the route to it already.
+    container.ip("route add 10.9.9.9/32 dev eth0");
+    let said = fails(&container, "br7", "10.0.0.2/24@10.9.9.9");
+    assert!(said.contains("10.9.9.9"), "{said}");
+}
+
+#[test]
+fn the_old_default_route_is_back_after_a_later_failure() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    // The IPv4 route is replaced first; that of IPv6 fails, for its gateway is the container's own address.
+    container.ip("addr add fd00::1/64 dev eth0 nodad");
+    let said = fails(&container, "br0", "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1");
+    assert!(said.contains("fd00::1"), "{said}");
+}
+
+#[test]
+fn without_privilege() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let state = snapshot(&world, &[&container]);
+    let target = container.target();
+    let mut command = world.command("setpriv");
+    command.args(["--bounding-set=-net_admin,-sys_admin", "--inh-caps=-all", "--", support::RPIPE]);
+    let said = support::finish(command.args(["br0", &target, "10.0.0.2/24"])).refused(1);
+    assert!(said.contains("needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN"), "{said}");
+    assert_same(&state, &snapshot(&world, &[&container]), &said);
+}
