@@ -80,9 +80,9 @@ fn page(command: &Command, names: &[String]) -> String {
         }
     }
     page.push_str(match name.as_str() {
-        "rpipe" | "rpipe-attach" => include_str!("../man/written/attach.roff"),
         "rpipe-run" => include_str!("../man/written/run.roff"),
-        _ => "",
+        "rpipe-completions" => "",
+        _ => include_str!("../man/written/attach.roff"),
     });
     let sisters = names.iter().filter(|sister| **sister != name).map(|sister| (sister.as_str(), 1));
     let others = SEE_ALSO.into_iter().filter(|_| name != "rpipe-completions");

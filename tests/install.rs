@@ -6,19 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// What an installation consists of, below PREFIX.
-const FILES: [(&str, u32); 13] = [
+/// What an installation consists of, below PREFIX, besides the pages.
+const FILES: [(&str, u32); 5] = [
     ("bin/rpipe", 0o755),
     ("share/bash-completion/completions/rpipe", 0o644),
     ("share/fish/vendor_completions.d/rpipe.fish", 0o644),
-    ("share/man/man1/rpipe-attach.1", 0o644),
-    ("share/man/man1/rpipe-completions.1", 0o644),
-    ("share/man/man1/rpipe-exec.1", 0o644),
-    ("share/man/man1/rpipe-route.1", 0o644),
-    ("share/man/man1/rpipe-rule.1", 0o644),
-    ("share/man/man1/rpipe-run.1", 0o644),
-    ("share/man/man1/rpipe-tc.1", 0o644),
-    ("share/man/man1/rpipe.1", 0o644),
     ("share/rpipe/installed", 0o644),
     ("share/zsh/site-functions/_rpipe", 0o644),
 ];
@@ -115,11 +107,15 @@ fn worked(output: &Output) -> String {
 
 #[track_caller]
 fn assert_installed(prefix: &Path) {
-    assert_eq!(files(prefix), FILES.map(|(file, _)| file));
-    for (file, mode) in FILES {
-        let path = prefix.join(file);
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, mode, "{file}");
-    }
+    let pages = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("man"));
+    let pages = pages.iter().filter(|page| page.ends_with(".1"));
+    let pages = pages.map(|page| (format!("share/man/man1/{page}"), 0o644));
+    let mut expected: Vec<_> =
+        FILES.map(|(file, mode)| (file.to_owned(), mode)).into_iter().chain(pages).collect();
+    expected.sort();
+    let mode = |file: &String| prefix.join(file).metadata().unwrap().permissions().mode() & 0o7777;
+    let found: Vec<_> = files(prefix).into_iter().map(|file| (file.clone(), mode(&file))).collect();
+    assert_eq!(found, expected);
     let version = Command::new(prefix.join("bin/rpipe")).arg("--version").output().unwrap();
     assert_eq!(worked(&version), concat!("rpipe ", env!("CARGO_PKG_VERSION"), "\n"));
 }

@@ -22,6 +22,7 @@ Examples:
   rpipe eth0 test01 192.168.0.123/24              the same by a macvlan on eth0
   rpipe br0 test01 10.0.0.2/24,fd00::2/64         two addresses
   rpipe run br0 10.0.0.2/24 -- ip address         without any container engine
+  rpipe exec test01 -- ss -tlnp                   a command of the host in the container's network
   rpipe --dry-run br0 test01 10.0.0.2/24          only print what would be done
 
 Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong. A signal that interrupts it ends it,
@@ -82,14 +83,41 @@ Examples:
   rpipe exec test01 -- ss -tlnp
   rpipe exec pid:4711 -- tcpdump -ni eth1
 
-Exit status: the command's own; 1 when there is no such container or command, 2 when the words were wrong.
+Exit status: the command's own; 1 there is no such container or command, 2 the words were wrong.
 ")]
     Exec(ExecArgs),
     /// Show or change the routes of a container: `ip route` in its namespace
+    ///
+    /// Everything after TARGET is passed on.
+    #[command(after_help = "\
+Examples:
+  rpipe route test01                                           show them
+  rpipe route test01 add 10.0.0.0/8 via 192.168.0.2 dev eth1   add one
+
+Exit status: that of `ip` or `tc`; 1 there is no such container or tool, 2 the words were wrong.
+")]
     Route(ToolArgs),
     /// Show or change the routing rules of a container: `ip rule` in its namespace
+    ///
+    /// Everything after TARGET is passed on.
+    #[command(after_help = "\
+Examples:
+  rpipe rule test01                                     show them
+  rpipe rule test01 add from 192.168.0.123 table 100    add one
+
+Exit status: that of `ip` or `tc`; 1 there is no such container or tool, 2 the words were wrong.
+")]
     Rule(ToolArgs),
     /// Show or change the traffic control of a container: `tc` in its namespace
+    ///
+    /// Everything after TARGET is passed on.
+    #[command(after_help = "\
+Examples:
+  rpipe tc test01 qdisc show
+  rpipe tc test01 qdisc add dev eth1 root tbf rate 1mbit burst 10kb latency 50ms
+
+Exit status: that of `ip` or `tc`; 1 there is no such container or tool, 2 the words were wrong.
+")]
     Tc(ToolArgs),
     /// Print the completion script of a shell
     ///
