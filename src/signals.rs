@@ -13,7 +13,6 @@ pub const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP
 #[derive(Debug)]
 pub struct Held {
     before: SigSet,
-    set: SigSet,
     fd: SignalFd,
 }
 
@@ -36,7 +35,7 @@ impl Held {
         let before = set.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
         // On an error the process ends, so the mask needs no way back.
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Self { before, set, fd })
+        Ok(Self { before, fd })
     }
 
     /// A signal that has arrived and was not yet asked for.
@@ -66,10 +65,10 @@ impl Held {
         }
     }
 
-    /// Whether it is one of those held.
+    /// What was held back before, and will be again.
     #[must_use]
-    pub fn holds(&self, signal: Signal) -> bool {
-        self.set.contains(signal)
+    pub fn before(&self) -> &SigSet {
+        &self.before
     }
 }
 

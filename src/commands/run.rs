@@ -1,12 +1,15 @@
 //! `rpipe run UPLINK ADDRESS … -- COMMAND…`: a command in a fresh namespace, attached, and everything gone
 //! when it ends.
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
 
 use log::info;
-use nix::sys::signal::{Signal, kill};
+use nix::errno::Errno;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::cli::RunWords;
@@ -49,15 +52,11 @@ pub fn run(words: &RunWords) -> Result<u8, Error> {
     let steps = plan::attach(&words.attach, &facts)?;
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;
-    let status = supervise(&program, words, &target.netns, &home);
+    let code = supervise(&program, words, (&target.netns, &home), held.before());
     for left in left(&script, armed.take_back(&mut machine)) {
         report::tell(&left);
     }
-    let status = status?;
-    info!("the command ended: {status}");
-    // A shell's convention for a command that a signal ended.
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+    code
 }
 
 fn bring_up_loopback(machine: &mut Machine<'_>) -> Result<(), KernelError> {
@@ -67,32 +66,59 @@ fn bring_up_loopback(machine: &mut Machine<'_>) -> Result<(), KernelError> {
     }
 }
 
-/// Starts the command inside and waits for its end, passing signals on.
-fn supervise(program: &Path, words: &RunWords, netns: &NetNs, home: &NetNs) -> Result<ExitStatus, Error> {
+/// Starts the command inside and waits for its end, passing signals on. `before` is the mask of signals that rpipe itself
+/// was started with.
+fn supervise(
+    program: &Path,
+    words: &RunWords,
+    (netns, home): (&NetNs, &NetNs),
+    before: &SigSet,
+) -> Result<u8, Error> {
     let name = words.command[0].to_string_lossy();
-    let failed = |why: String| Error::Command { name: name.clone().into_owned(), why };
-    // Held before the start, so that no end is missed. The child starts with an empty mask.
+    let failed =
+        |error: KernelError| Error::Command { name: name.clone().into_owned(), why: error.to_string() };
+    // Held before the start, so that no end is missed.
     let held = Held::hold(&WHILE_RUNNING).map_err(|error| Error::kernel("holding signals back", error))?;
-    let mut command = Command::new(program);
-    command.arg0(&words.command[0]).args(&words.command[1..]);
     let child = netns
-        .enter(home, || command.spawn())
+        .enter(home, || spawn(program, &words.command, before))
         .map_err(|error| Error::kernel("entering the new network namespace", error))?;
-    let mut child = child.map_err(|error| failed(KernelError::from(error).to_string()))?;
-    wait(&mut child, &held).map_err(|error| failed(error.to_string()))
+    wait(child.map_err(|errno| failed(errno.into()))?, &held).map_err(failed)
 }
 
-fn wait(child: &mut Child, held: &Held) -> Result<ExitStatus, KernelError> {
+/// Starts a program as if rpipe had changed nothing: with the signals that were blocked for us before we blocked ours,
+/// and with the default action for SIGPIPE, which Rust's start-up ignores.
+///
+/// The standard library's `Command` hands our own mask down, and the command would never see a signal.
+fn spawn(program: &Path, words: &[OsString], mask: &SigSet) -> Result<Pid, Errno> {
+    let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
+    let args = words.iter().map(|word| c_string(word.as_bytes().to_vec())).collect::<Result<Vec<_>, _>>()?;
+    let variable =
+        |(key, value): (OsString, OsString)| c_string([key.as_bytes(), value.as_bytes()].join(&b'='));
+    let environment = std::env::vars_os().map(variable).collect::<Result<Vec<_>, _>>()?;
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
+    attributes.set_sigmask(mask)?;
+    attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
+    posix_spawn(program, &PosixSpawnFileActions::init()?, &attributes, &args, &environment)
+}
+
+/// Waits for the end of the command. Its exit code; 128 and the number of the signal that ended it, as a shell counts.
+fn wait(child: Pid, held: &Held) -> Result<u8, KernelError> {
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
+        let code = match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
+            WaitStatus::Exited(_, code) => Some(code),
+            WaitStatus::Signaled(_, signal, _) => Some(128 + signal as i32),
+            _ => None,
+        };
+        if let Some(code) = code {
+            info!("the command ended with {code}");
+            return Ok(u8::try_from(code).unwrap_or(u8::MAX));
         }
         let arrived = held.wait()?;
         // What the terminal sends reaches the command without us, as a member of the same process group.
         if arrived.signal != Signal::SIGCHLD && !arrived.by_kernel {
-            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
             // Not waited for yet, so the number is still this child's; it may have ended just now.
-            let _ = kill(pid, arrived.signal);
+            let _ = kill(child, arrived.signal);
         }
     }
 }
