@@ -191,7 +191,9 @@ proptest! {
 
     #[test]
     fn every_address_prints_as_it_is_read(words in vec(address(), 1..4)) {
-        words.iter().for_each(|word| round_trip::<Address>(word));
+        for word in &words {
+            round_trip::<Address>(word);
+        }
         round_trip::<AddressList>(&words.join(","));
     }
 

@@ -247,9 +247,11 @@ impl Container<'_> {
         self.ip_json(&format!("addr show dev {name}"))[0].clone()
     }
 
-    /// The names of its interfaces.
+    /// The names of its interfaces, `lo` first and the others in order.
     pub fn links(&self) -> Vec<String> {
-        names(&self.ip_json("link"))
+        let mut links = names(&self.ip_json("link"));
+        links[1..].sort_unstable();
+        links
     }
 
     /// Asserts an answer to one of a few pings. The first ones may be lost while an IPv6 address is
