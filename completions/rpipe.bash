@@ -40,6 +40,9 @@ _rpipe() {
             rpipe,tc)
                 cmd="rpipe__subcmd__tc"
                 ;;
+            rpipe,wait)
+                cmd="rpipe__subcmd__wait"
+                ;;
             rpipe__subcmd__help,attach)
                 cmd="rpipe__subcmd__help__subcmd__attach"
                 ;;
@@ -64,6 +67,9 @@ _rpipe() {
             rpipe__subcmd__help,tc)
                 cmd="rpipe__subcmd__help__subcmd__tc"
                 ;;
+            rpipe__subcmd__help,wait)
+                cmd="rpipe__subcmd__help__subcmd__wait"
+                ;;
             rpipe,[!-]*)
                 cmd="rpipe__subcmd__attach"
                 ;;
@@ -74,7 +80,7 @@ _rpipe() {
 
     case "${cmd}" in
         rpipe)
-            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --mode --mtu --metric --route --no-default --family --dry-run --json --help --version attach run exec route rule tc completions help"
+            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --mode --mtu --metric --route --no-default --family --dry-run --json --help --version attach run exec route rule tc wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -270,7 +276,7 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__help)
-            opts="attach run exec route rule tc completions help"
+            opts="attach run exec route rule tc wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -382,6 +388,20 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__help__subcmd__tc)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rpipe__subcmd__help__subcmd__wait)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -514,6 +534,48 @@ _rpipe() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rpipe__subcmd__wait)
+            opts="-i -v -q -h --ifname --for --timeout --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --ifname)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -W "link carrier address" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -21,7 +21,7 @@ function __fish_rpipe_using_subcommand
     set -l cmd (__fish_rpipe_needs_command)
     test -z "$cmd"
     and return 1
-    contains -- $cmd[1] attach run exec route rule tc completions help
+    contains -- $cmd[1] attach run exec route rule tc wait completions help
     or set cmd attach
     contains -- $cmd[1] $argv
 end
@@ -49,6 +49,7 @@ complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "exec" -d 'Run a command
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "rule" -d 'Show or change the routing rules of a container: `ip rule` in its namespace'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "tc" -d 'Show or change the traffic control of a container: `tc` in its namespace'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "wait" -d 'Wait until an interface is there (also: rpipe --wait)'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s i -l ifname -d 'Name of the interface inside the container' -r -f
@@ -93,16 +94,25 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s h -l help -d 'Print
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s i -l ifname -d 'Name of the interface' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -l for -d 'What for: the link itself, its carrier, or an address that can be used (no duplicate found)' -r -f -a "link\t'The interface is there'
+carrier\t'It is up and has carrier'
+address\t'It has an address of global scope whose duplicate address detection is over'"
+complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -l timeout -d 'How long at most [default: for ever]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "attach" -d 'Attach a running container to a network (the verb may be left out)'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "run" -d 'Run a command in a fresh network namespace, attached; everything is gone when it ends'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "exec" -d 'Run a command in the network namespace of a container'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "rule" -d 'Show or change the routing rules of a container: `ip rule` in its namespace'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "tc" -d 'Show or change the traffic control of a container: `tc` in its namespace'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "attach" -d 'Attach a running container to a network (the verb may be left out)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "run" -d 'Run a command in a fresh network namespace, attached; everything is gone when it ends'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "exec" -d 'Run a command in the network namespace of a container'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "rule" -d 'Show or change the routing rules of a container: `ip rule` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "tc" -d 'Show or change the traffic control of a container: `tc` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "wait" -d 'Wait until an interface is there (also: rpipe --wait)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach run exec route rule tc wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rpipe -n "not __fish_rpipe_using_subcommand run" -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -f -a "bash zsh fish"

@@ -1,6 +1,7 @@
 //! Everything that ends rpipe without success, and the exit code each means.
 
 use std::fmt;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -62,6 +63,15 @@ pub enum Error {
         error: Box<Error>,
         /// What is left.
         left: Vec<Left>,
+    },
+    /// What was waited for did not come.
+    TimedOut {
+        /// The interface.
+        ifname: String,
+        /// What is still missing.
+        missing: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
     },
     /// A command that cannot be started.
     Command {
@@ -149,6 +159,9 @@ impl fmt::Display for Error {
             Self::Unfinished { error, left } => {
                 write!(f, "{error}")?;
                 left.iter().try_for_each(|left| write!(f, "; {left}"))
+            }
+            Self::TimedOut { ifname, missing, limit } => {
+                write!(f, "waiting for {ifname}: {missing} after {limit:?}")
             }
             Self::Command { name, why } => write!(f, "command {name:?}: {why}"),
             Self::Output(error) => write!(f, "writing the output: {error}"),

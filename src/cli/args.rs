@@ -2,9 +2,10 @@
 //! completions are made.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Wires running Linux containers to networks.
 ///
@@ -119,6 +120,19 @@ Examples:
 Exit status: that of `ip` or `tc`; 1 there is no such container or tool, 2 the words were wrong.
 ")]
     Tc(ToolArgs),
+    /// Wait until an interface is there (also: rpipe --wait)
+    ///
+    /// Without TARGET it waits in the network namespace that it runs in: put rpipe into the container and let its first
+    /// command be `rpipe wait`. The kernel tells when something changes; nothing is polled.
+    #[command(after_help = "\
+Examples:
+  rpipe wait                               in the container: until eth1 has carrier
+  rpipe wait -i eth2 --for address         until eth2 has an address that can be used
+  rpipe wait test01 --timeout 10           from the host, for ten seconds at most
+
+Exit status: 0 it is there, 1 it did not come in time, 2 the words were wrong.
+")]
+    Wait(WaitArgs),
     /// Print the completion script of a shell
     ///
     /// It is the file that install.sh puts where the shell looks for it.
@@ -246,4 +260,48 @@ pub struct ToolArgs {
     /// What the tool is to do, passed on untouched
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<OsString>,
+}
+
+/// The words of `wait`.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Whose interface: a container by name, id or unique id prefix, `pid:NUMBER`, `netns:NAME`; rpipe's own without it
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Name of the interface
+    #[arg(short = 'i', long = "ifname", value_name = "IFNAME", default_value = "eth1")]
+    pub ifname: String,
+    /// What for: the link itself, its carrier, or an address that can be used (no duplicate found)
+    #[arg(
+        long = "for",
+        value_name = "STATE",
+        value_enum,
+        default_value = "carrier",
+        hide_possible_values = true
+    )]
+    pub wait_for: WaitFor,
+    /// How long at most [default: for ever]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// What `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// The interface is there.
+    Link,
+    /// It is up and has carrier.
+    Carrier,
+    /// It has an address of global scope whose duplicate address detection is over.
+    Address,
+}
+
+/// Seconds, also with a fraction, up to a day.
+fn seconds(word: &str) -> Result<Duration, &'static str> {
+    let number: f64 = word.parse().map_err(|_| "not a number of seconds")?;
+    if (0.0..=86_400.0).contains(&number) {
+        Ok(Duration::from_secs_f64(number))
+    } else {
+        Err("not 0 to 86400")
+    }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 /// Words that are verbs wherever the first word stands. `rpipe attach run …` reaches an interface called `run`.
-const VERBS: [&str; 8] = ["attach", "run", "exec", "route", "rule", "tc", "completions", "help"];
+const VERBS: [&str; 9] = ["attach", "run", "wait", "exec", "route", "rule", "tc", "completions", "help"];
 /// Verbs that pass everything behind the target on, also what looks like a flag of ours.
 const PASSED_ON: [&str; 3] = ["route", "rule", "tc"];
 /// Flags that may come before the verb.
@@ -22,7 +22,9 @@ pub fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     };
     let place = (1..args.len()).find(|&i| !is(&args[i], &BEFORE_THE_VERB) && !verbose(&args[i]));
     let Some(place) = place else { return args };
-    if is(&args[place], &PASSED_ON) {
+    if args[place] == "--wait" {
+        args[place] = "wait".into();
+    } else if is(&args[place], &PASSED_ON) {
         let target = (place + 1..args.len()).find(|&i| !args[i].as_encoded_bytes().starts_with(b"-"));
         args.insert(target.map_or(args.len(), |target| target + 1), "--".into());
     } else if !is(&args[place], &VERBS) && !is(&args[place], &ALONE) {
@@ -52,6 +54,11 @@ mod tests {
         assert_eq!(verbed("rpipe route web -q --help"), "rpipe route web -- -q --help");
         assert_eq!(verbed("rpipe tc -v web -- -s qdisc"), "rpipe tc -v web -- -- -s qdisc");
         assert_eq!(verbed("rpipe rule --help"), "rpipe rule --help --");
+    }
+
+    #[test]
+    fn pipeworks_wait_is_a_verb() {
+        assert_eq!(verbed("rpipe --wait -i eth2"), "rpipe wait -i eth2");
     }
 
     #[test]

@@ -11,14 +11,16 @@ mod usage;
 
 use std::ffi::OsString;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::error::Error;
-use crate::spec::{Attach, SpecError, TargetWord};
+use crate::spec::{Attach, IfName, SpecError, TargetWord};
 
 pub use args::Cli;
-use args::{AttachArgs, ExecArgs, LinkArgs, RunArgs, ToolArgs, VerbArgs};
+pub use args::WaitFor;
+use args::{AttachArgs, ExecArgs, LinkArgs, RunArgs, ToolArgs, VerbArgs, WaitArgs};
 pub use shells::{command_for_shells, completions};
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
@@ -44,6 +46,8 @@ pub enum Verb {
     Attach(AttachWords),
     /// Run a command in a fresh namespace.
     Run(RunWords),
+    /// Wait for an interface.
+    Wait(WaitWords),
     /// Run a command in a container's namespace.
     Exec(ExecWords),
 }
@@ -79,6 +83,19 @@ pub struct ExecWords {
     pub command: Vec<OsString>,
 }
 
+/// The words of `wait`.
+#[derive(Debug)]
+pub struct WaitWords {
+    /// Whose interface; our own namespace's without it.
+    pub target: Option<TargetWord>,
+    /// Its name.
+    pub ifname: IfName,
+    /// What for.
+    pub wait_for: WaitFor,
+    /// How long at most; for ever without it.
+    pub timeout: Option<Duration>,
+}
+
 /// Reads a command line; the first word is the program's name.
 ///
 /// # Errors
@@ -102,6 +119,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
         VerbArgs::Exec(ExecArgs { target, command }) => {
             Verb::Exec(ExecWords { target: target_word(&target)?, command })
         }
+        VerbArgs::Wait(WaitArgs { target, ifname, wait_for, timeout }) => Verb::Wait(WaitWords {
+            target: target.as_deref().map(target_word).transpose()?,
+            ifname: ifname.parse()?,
+            wait_for,
+            timeout,
+        }),
         VerbArgs::Route(words) => tool(&["ip", "route"], words)?,
         VerbArgs::Rule(words) => tool(&["ip", "rule"], words)?,
         VerbArgs::Tc(words) => tool(&["tc"], words)?,

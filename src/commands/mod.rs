@@ -4,6 +4,7 @@ mod attach;
 mod exec;
 mod program;
 mod run;
+mod wait;
 
 use crate::cli::{Asked, Verb};
 use crate::error::{Error, Exit};
@@ -19,6 +20,7 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
         Verb::Show(text) => report::show(&text)?,
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
         Verb::Run(run) => return run::run(&run),
+        Verb::Wait(words) => wait::wait(&words)?,
         Verb::Exec(exec) => return exec::exec(&exec),
     }
     Ok(Exit::Done as u8)

@@ -18,6 +18,8 @@ use crate::spec::Mode;
 const HEADER: usize = 16;
 /// `IFF_UP`.
 const UP: u32 = 1;
+/// `IFF_LOWER_UP`, include/uapi/linux/if.h.
+const LOWER_UP: u32 = 1 << 16;
 // IFLA_*, include/uapi/linux/if_link.h.
 const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
@@ -40,6 +42,8 @@ pub struct Link {
     pub layer: u16,
     /// Whether it is administratively up.
     pub up: bool,
+    /// Whether there is a signal from the other end.
+    pub carrier: bool,
     /// The largest packet in bytes.
     pub mtu: u32,
     /// The hardware address: six bytes for Ethernet.
@@ -55,10 +59,12 @@ pub struct Link {
 impl Link {
     fn read(payload: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = payload.first_chunk()?;
+        let flags = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
         let mut link = Self {
             layer: u16::from_ne_bytes([header[2], header[3]]),
             index: u32::from_ne_bytes([header[4], header[5], header[6], header[7]]),
-            up: u32::from_ne_bytes([header[8], header[9], header[10], header[11]]) & UP != 0,
+            up: flags & UP != 0,
+            carrier: flags & LOWER_UP != 0,
             ..Self::default()
         };
         for attribute in attributes(payload, HEADER) {

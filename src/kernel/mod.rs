@@ -13,8 +13,9 @@ mod link;
 mod netns;
 mod route;
 mod socket;
+mod watch;
 
-pub use addr::add_address;
+pub use addr::{add_address, has_usable_address};
 pub use announce::set_arp_notify;
 pub use entry::{EntryState, link_entry, look_up_entry, sweep_entries, unlink_entry};
 pub use error::KernelError;
@@ -26,3 +27,4 @@ pub use link::{
 pub use netns::NetNs;
 pub use route::{DefaultRoute, add_default, add_host_route, add_route, find_default, restore_default};
 pub use socket::{Outcome, Request, RouteSocket};
+pub use watch::Watch;
