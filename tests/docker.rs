@@ -154,7 +154,7 @@ fn dockers_own_default_route_is_replaced_or_back() {
     let world = World::new();
     world.bridge("br0", "192.168.0.1/24");
     let docker = Docker::new(&world);
-    docker.run("test01", "");
+    docker.run("test01", "--sysctl net.ipv6.conf.all.disable_ipv6=0");
     let test01 = docker.container("test01");
     let dockers = defaults(&test01, "-4");
     assert_eq!(dockers.len(), 1);
@@ -163,11 +163,11 @@ fn dockers_own_default_route_is_replaced_or_back() {
     // The name of Docker's own interface.
     let said = world.line(&format!("br0 -i eth0 test01 {WORDS}")).refused(1);
     assert_same(&before, &snapshot(&world, &[&test01]), &said);
-    // The way to the gateway is taken by Docker's interface, and what follows in the same datagram has
-    // replaced the default route by then.
-    test01.ip("route add 192.168.9.9/32 dev eth0");
+    // The gateway of IPv6 is the container's own address, which shows when that of IPv4 is set already.
+    test01.ip("addr add fd00::1/64 dev eth0 nodad");
     let before = snapshot(&world, &[&test01]);
-    let said = world.line("br0 test01 192.168.0.123/24@192.168.9.9").refused(1);
+    let said = world.line(&format!("br0 test01 {WORDS},fd00::2/64@fd00::1")).refused(1);
+    assert!(said.contains("fd00::1"), "{said}");
     assert_same(&before, &snapshot(&world, &[&test01]), &said);
 
     world.line(&format!("br0 test01 {WORDS}")).ok();

@@ -12,14 +12,19 @@ const ADDRESSES: &str = "10.9.9.9/32@10.0.0.1,fd00::2/64@fd00::1";
 
 /// Runs the attach again and again, with the first, the second, the third … call disturbed, until there are no more.
 fn disturb_each(uplink: &str, inject: &str) {
+    disturb_runs(uplink, inject, 1);
+}
+
+/// The same with so many calls in a row disturbed: what is tried again fails again.
+fn disturb_runs(uplink: &str, inject: &str, length: usize) {
     let mut number = 1;
-    while let Some(next) = disturb_on_one_world(uplink, inject, number) {
+    while let Some(next) = disturb_on_one_world(uplink, inject, number, length) {
         number = next;
     }
 }
 
 /// Goes on until the attach succeeds and the world is used up; gives the number to go on with.
-fn disturb_on_one_world(uplink: &str, inject: &str, from: usize) -> Option<usize> {
+fn disturb_on_one_world(uplink: &str, inject: &str, from: usize, length: usize) -> Option<usize> {
     let world = World::new();
     // No such bridge, so that it is made; a parent that is down, so that it is set up. The first time up
     // changes what the kernel keeps of a link that is down.
@@ -30,7 +35,7 @@ fn disturb_on_one_world(uplink: &str, inject: &str, from: usize) -> Option<usize
     // A signal that is held back leaves no line of its own, so what counts is that the call was made.
     let call = format!(" {}(", inject.split(':').next().unwrap());
     for number in from.. {
-        let inject = format!("inject={inject}:when={number}");
+        let inject = format!("inject={inject}:when={number}..{}", number + length - 1);
         let (output, trace) = world.strace(&["-e", &inject], &[uplink, &target, ADDRESSES]);
         let disturbed = trace.iter().filter(|line| line.contains(&call)).count() >= number;
         let what = format!("{inject}: {output:#?}");
@@ -84,11 +89,13 @@ fn a_request_on_a_macvlan_that_cannot_be_sent() {
 #[test]
 fn an_answer_that_is_lost() {
     disturb_each("br7", "recvfrom:error=ENOBUFS");
+    disturb_runs("br7", "recvfrom:error=ENOBUFS", 2);
 }
 
 #[test]
 fn an_answer_of_a_macvlan_that_is_lost() {
     disturb_each("card", "recvfrom:error=ENOBUFS");
+    disturb_runs("card", "recvfrom:error=ENOBUFS", 2);
 }
 
 #[test]

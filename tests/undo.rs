@@ -126,6 +126,62 @@ fn the_old_default_route_is_back_after_a_later_failure() {
 }
 
 #[test]
+fn every_kind_of_default_route_comes_back() {
+    for (family, default) in [
+        ("-4", "default via 172.17.0.1 dev eth0 src 172.17.0.2 mtu 1300 advmss 1200 proto 42"),
+        ("-4", "default dev eth0 scope link"),
+        ("-4", "default via 10.1.2.3 dev eth0 onlink"),
+        ("-4", "default nexthop via 172.17.0.1 dev eth0 weight 3 nexthop via 172.17.0.9 dev eth0"),
+        ("-4", "default nhid 7"),
+        ("-4", "blackhole default"),
+        ("-4", "unreachable default"),
+        ("-6", "default via fd17::1 dev eth0 proto 42 mtu 1300 pref high"),
+        ("-6", "default dev eth0"),
+        ("-6", "default nexthop via fd17::1 dev eth0 nexthop via fd17::9 dev eth0"),
+        ("-6", "default nhid 8"),
+        ("-6", "unreachable default"),
+    ] {
+        let world = World::new();
+        world.bridge("br0", "10.0.0.1/24");
+        let container = container_with_routes(&world);
+        container.ip("nexthop add id 7 via 172.17.0.1 dev eth0");
+        container.ip("nexthop add id 8 via fd17::1 dev eth0");
+        container.ip(&format!("{family} route del default"));
+        container.ip(&format!("{family} route add {default}"));
+        // The other family's gateway is refused. The kernel goes on after that, so this one's is replaced.
+        let failing = if family == "-4" {
+            container.ip("addr add fd00::1/64 dev eth0 nodad");
+            "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1"
+        } else {
+            container.ip("route add 10.9.9.9/32 dev eth0");
+            "10.0.0.2/24@10.9.9.9,fd00::2/64@fd00::3"
+        };
+        fails(&container, "br0", failing);
+
+        let working = "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::3";
+        world.line(&format!("br0 {} {working}", container.target())).ok();
+        let routes = container.sh("ip route show default; ip -6 route show default").ok();
+        assert!(routes.contains("via 10.0.0.1 ") && routes.contains("via fd00::3 "), "{default}: {routes}");
+        let ours = container.run(&format!("ip {family} route show default")).ok();
+        assert_eq!(ours.lines().count(), 1, "{default} was replaced: {ours}");
+    }
+}
+
+#[test]
+fn the_directory_of_the_entries_goes_as_it_came() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    world.sh("rmdir /run/netns").ok();
+    let line = format!("br0 {} 10.0.0.2/24@10.0.0.1", container.target());
+    let (output, _) = world.strace(&["-e", "inject=sendto:error=ENOBUFS:when=5+"], &support::words(&line));
+    output.refused(1);
+    assert!(!world.path("/run/netns").exists());
+    world.line(&line).ok();
+    assert!(world.path("/run/netns").exists());
+}
+
+#[test]
 fn without_privilege() {
     let world = World::new();
     world.bridge("br0", "10.0.0.1/24");

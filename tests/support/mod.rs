@@ -12,4 +12,4 @@ mod world;
 
 pub use docker::Docker;
 pub use snapshot::{assert_same, snapshot};
-pub use world::{Container, Output, RPIPE, World, addresses, finish, first_line, flag, names};
+pub use world::{Container, Output, RPIPE, World, addresses, finish, first_line, flag, names, words};
