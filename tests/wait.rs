@@ -6,11 +6,12 @@ use std::process::{Child, Stdio};
 use support::{Container, RPIPE, World};
 
 /// Starts a wait under strace, and is sure that it is under way: strace's first line tells that rpipe, which has
-/// subscribed before, has been answered that what it waits for is not there.
+/// subscribed before, has been answered that what it waits for is not there. Raw, or its lines fill the pipe that nobody
+/// reads any more.
 fn waiting(container: &Container, words: &[&str]) -> Child {
     let mut child = container
         .command("strace")
-        .args(["-qq", "-e", "trace=recvfrom", "-o", "/dev/stdout", RPIPE])
+        .args(["-qq", "-e", "trace=recvfrom", "-e", "raw=recvfrom", "-o", "/dev/stdout", RPIPE])
         .args(words)
         .stdout(Stdio::piped())
         .spawn()
