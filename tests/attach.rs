@@ -317,3 +317,27 @@ fn neighbours_are_told_of_the_new_mac() {
     world.run("ping -n -q -c 1 -w 5 192.168.0.123").ok();
     assert_eq!(neighbour.ip_json("neigh show 192.168.0.123")[0]["lladdr"], "02:00:00:00:00:11");
 }
+
+#[test]
+fn many_at_once_share_the_bridge_that_one_of_them_makes() {
+    let world = World::new();
+    let containers: Vec<_> = (0..6).map(|_| world.container()).collect();
+    let lines = containers.iter().zip(2..).map(|(container, host)| {
+        format!("{} br7 {} 10.0.0.{host}/24 & ids=\"$ids $!\"", support::RPIPE, container.target())
+    });
+    let script = lines.collect::<Vec<_>>().join("\n");
+    world.sh(&format!("ids=\n{script}\nfor id in $ids; do wait $id; done")).ok();
+    assert_eq!(names(&world.ip_json("link show master br7")).len(), 6);
+    containers[0].pings("10.0.0.7");
+}
+
+#[test]
+fn an_alternative_name_is_a_name() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    world.ip("link property add dev br0 altname a-bridge-with-a-name");
+    world.ip("link property add dev br0 altname bridge");
+    let container = world.container();
+    attach(&container, "bridge -l h1", "10.0.0.2/24");
+    assert_eq!(world.link("h1")["master"], "br0");
+}

@@ -103,6 +103,13 @@ fn bytes_that_are_no_text_are_no_words() {
 }
 
 #[test]
+fn the_hint_of_an_alias_keeps_to_one_line() {
+    let world = World::new();
+    let said = world.rpipe(&["br0:\n\u{1b}[31mred", "test01", "10.0.0.2/24"]).refused(2);
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
 fn help_and_version_are_not_errors() {
     let world = World::new();
     for line in ["--help", "-h", "help", "help attach", "attach --help", "run --help", "completions bash"] {
