@@ -194,3 +194,17 @@ fn without_privilege() {
     assert!(said.contains("needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN"), "{said}");
     assert_same(&state, &snapshot(&world, &[&container]), &said);
 }
+
+#[test]
+fn a_bridge_that_is_down_is_set_up_and_back_down() {
+    let world = World::new();
+    world.ip("link add br0 type bridge");
+    // The first time up changes what the kernel keeps of a link that is down.
+    world.sh("ip link set br0 up; ip link set br0 down").ok();
+    let container = container_with_routes(&world);
+    // The kernel makes this route itself with the address.
+    fails(&container, "br0 --route 10.0.0.0/24", "10.0.0.2/24");
+    assert!(!support::flag(&world.link("br0"), "UP"));
+    world.line(&format!("br0 {} 10.0.0.2/24", container.target())).ok();
+    assert!(support::flag(&world.link("br0"), "LOWER_UP"));
+}

@@ -70,15 +70,15 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
     if let (UplinkKind::Bridge, Some(mode)) = (uplink.kind, asked.mode) {
         return Err(Refusal::ModeWithoutMacvlan { mode, bridge: name.to_string() });
     }
+    let set_up = (!uplink.up).then(|| Step::SetLink { side: Side::Host, ifname: name.clone(), up: true });
     match (uplink.kind, taken) {
         (UplinkKind::Bridge, Some(refusal)) => return Err(refusal),
         (UplinkKind::Bridge, None) => {
+            steps.extend(set_up);
             steps.push(Step::CreateVeth { host_ifname, bridge: name, ifname, mtu, mac });
         }
         (UplinkKind::Parent, _) => {
-            if !uplink.up {
-                steps.push(Step::SetLink { side: Side::Host, ifname: name.clone(), up: true });
-            }
+            steps.extend(set_up);
             // Kernels before 6.14 look for the name of a link that is made in another namespace here as well.
             let first = if facts.host_has_ifname { host_ifname } else { ifname.clone() };
             let mode = asked.mode.unwrap_or_default();
@@ -194,6 +194,7 @@ mod tests {
             script(&asked(["up0", "eth1", "10.0.0.2/24@10.9.0.1"]), &facts),
             "\
 mkdir -p /var/run/netns && ln -sfn /proc/7/ns/net /var/run/netns/web
+ip link set dev up0 up
 ip link add name veth1pl7 mtu 9000 numtxqueues 1 numrxqueues 1 master up0 up type veth \
              peer name eth1 netns web mtu 9000 numtxqueues 1 numrxqueues 1
 ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'

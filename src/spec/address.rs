@@ -120,6 +120,9 @@ fn check_host(what: &'static str, ip: IpAddr) -> Result<(), SpecError> {
     if ip.is_loopback() {
         return refuse("is a loopback address");
     }
+    if matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some()) {
+        return refuse("is an IPv4 address in IPv6 form, which never goes over a wire (RFC 4291 2.5.5.2)");
+    }
     if matches!(ip, IpAddr::V4(ip) if ip.is_broadcast()) {
         return refuse("is the broadcast address");
     }
@@ -332,6 +335,7 @@ mod tests {
             ("10.0.0.2/24,0/0", "both an address and none"),
             ("10.0.0.2/24@10.0.0.1,10.1.0.2/24@10.1.0.1", "second one"),
             ("10.0.0.2/24@10.0.0.1,10.0.0.1/24", "own address"),
+            ("::ffff:10.0.0.5/128", "IPv4 address in IPv6 form"),
             ("nonsense", "no IPv4 or IPv6"),
         ] {
             assert!(error(word).contains(why), "{word}: {}", error(word));

@@ -40,9 +40,13 @@ impl FromStr for IfName {
         if word.starts_with('-') {
             return refuse("starts with a dash".into());
         }
-        if let Some((_, alias)) = word.split_once(':') {
+        if word.contains(':') {
             let refused = SpecError::new("interface name", word, "is an alias, not an interface");
-            return Err(refused.hint(format!("use the name before `:{alias}`")));
+            return Err(refused.hint("use the name before the colon"));
+        }
+        // Their settings would stand where those for all links stand (`register_netdevice` says EINVAL).
+        if word == "all" || word == "default" {
+            return refuse("is a reserved word of the kernel".into());
         }
         if let Some(bad) =
             word.chars().find(|c| matches!(c, '/' | '%') || c.is_whitespace() || c.is_control())
@@ -72,7 +76,20 @@ mod tests {
 
     #[test]
     fn names_the_kernel_refuses_or_rewrites() {
-        for name in ["", ".", "..", "1234567890123456", "a/b", "a b", "a\n", "eth%d", "eth0:1", "-i"] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "1234567890123456",
+            "a/b",
+            "a b",
+            "a\n",
+            "eth%d",
+            "eth0:1",
+            "-i",
+            "all",
+            "default",
+        ] {
             assert!(name.parse::<IfName>().is_err(), "{name:?}");
         }
     }
