@@ -7,7 +7,7 @@ use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::kernel::{self, EntryState, KernelError, MacvlanLink, Outcome, Request};
+use crate::kernel::{self, EntryState, KernelError, MacvlanLink, Outcome, Request, VethLink};
 use crate::machine::Machine;
 use crate::plan::{Side, Step};
 use crate::signals::Held;
@@ -137,13 +137,15 @@ impl Batch<'_> {
 
 fn done(step: &Step, armed: &mut Armed) {
     info!("{step}");
-    armed.undo.extend(step.undo());
+    // Taken from the end, so the first one to be done comes last.
+    armed.undo.extend(step.undo().into_iter().rev());
 }
 
 /// The socket a step travels by; none for what netlink cannot do.
 fn socket_of(step: &Step) -> Option<Side> {
     match step {
         Step::CreateBridge { .. }
+        | Step::RestoreMac { .. }
         | Step::CreateVeth { .. }
         | Step::CreateMacvlan { .. }
         | Step::DeleteBridge { .. } => Some(Side::Host),
@@ -167,9 +169,17 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
     };
     Ok(match step {
         Step::CreateBridge { name, mac } => kernel::create_bridge(name.as_str(), mac.bytes()),
-        Step::CreateVeth { host_ifname, ifname, mtu, mac, .. } => {
+        Step::CreateVeth { host_ifname, ifname, host_mtu, mtu, mac, .. } => {
             let mac = mac.map(crate::spec::Mac::bytes);
-            kernel::create_veth(host_ifname.as_str(), index, ifname.as_str(), machine.netns, *mtu, mac)
+            let link = VethLink {
+                host_ifname: host_ifname.as_str(),
+                bridge: index,
+                host_mtu: *host_mtu,
+                ifname: ifname.as_str(),
+                mtu: *mtu,
+                mac,
+            };
+            kernel::create_veth(&link, machine.netns)
         }
         Step::CreateMacvlan { ifname, mode, mtu, mac, .. } => {
             let mac = mac.map(crate::spec::Mac::bytes);
@@ -192,6 +202,7 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
             let route = machine.defaults[usize::from(!v4)].as_ref();
             kernel::restore_default(route.ok_or(Errno::ENOENT)?)
         }
+        Step::RestoreMac { mac, .. } => kernel::set_mac(index, mac.bytes()),
         Step::DeleteLink { .. } | Step::DeleteBridge { .. } => kernel::delete_link(index),
         Step::LinkNamespace { .. } | Step::UnlinkNamespace { .. } | Step::EnableIpv6 { .. } => {
             return Err(Errno::EOPNOTSUPP.into());
@@ -241,6 +252,14 @@ impl Armed {
 fn take_back(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
     use Errno::{ENODEV, ENOENT, ESRCH};
     let Some(side) = socket_of(step) else { return perform(step, machine, armed) };
+    if let Step::RestoreMac { bridge, .. } = step {
+        let link = kernel::find_link(&mut machine.host, bridge.as_str())?;
+        // With another port, or an address that was set, the kernel has seen to it itself
+        // (`br_stp_recalculate_bridge_id`, net/bridge/br_stp_if.c).
+        if link.is_none_or(|link| link.address != [0; 6]) {
+            return Ok(());
+        }
+    }
     if let Step::DeleteBridge { name } = step {
         let bridge = match machine.index(Side::Host, name) {
             Err(error) if error.errno == ENODEV => return Ok(()),

@@ -82,7 +82,8 @@ fn find_uplink(word: &UplinkWord, machine: &mut Machine<'_>) -> Result<Found, Ke
     // A kernel's name always parses: it has been through the same rules. Were it not so, there is no such link for us.
     let name = link.name.parse::<IfName>().map_err(|_| nix::errno::Errno::EBADMSG)?;
     debug!("uplink {name}: {link:?}");
-    let uplink = Uplink { name: name.clone(), kind: kind(&link), mtu: link.mtu, up: link.up };
+    let mac = link.mac().parse().ok();
+    let uplink = Uplink { name: name.clone(), kind: kind(&link), mac, mtu: link.mtu, up: link.up };
     machine.learn(Side::Host, &name, link);
     Ok(Found::Link(uplink))
 }

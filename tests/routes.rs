@@ -99,6 +99,10 @@ fn every_mode_of_a_macvlan_and_an_mtu() {
     assert!(said.contains("--mode"), "{said}");
     world.line(&format!("br0 --mtu 9000 {} 10.0.0.2/24", container.target())).ok();
     assert_eq!(container.link("eth1")["mtu"], 9000);
+    // A smaller one is the container's alone: a bridge is as small as its smallest port.
+    world.line(&format!("br0 -i eth2 --mtu 1400 {} 10.0.1.2/24", container.target())).ok();
+    assert_eq!(container.link("eth2")["mtu"], 1400);
+    assert_eq!(world.link("br0")["mtu"], 1500);
 }
 
 #[test]

@@ -198,13 +198,28 @@ fn without_privilege() {
 #[test]
 fn a_bridge_that_is_down_is_set_up_and_back_down() {
     let world = World::new();
-    world.ip("link add br0 type bridge");
-    // The first time up changes what the kernel keeps of a link that is down.
-    world.sh("ip link set br0 up; ip link set br0 down").ok();
+    world.ip("link add br0 address 02:00:00:00:00:01 type bridge");
+    // The first time up and the first port change what the kernel keeps of a bridge that is down.
+    world.line("run br0 10.0.0.2/24 -- true").ok();
+    world.ip("link set br0 down");
     let container = container_with_routes(&world);
     // The kernel makes this route itself with the address.
     fails(&container, "br0 --route 10.0.0.0/24", "10.0.0.2/24");
     assert!(!support::flag(&world.link("br0"), "UP"));
     world.line(&format!("br0 {} 10.0.0.2/24", container.target())).ok();
     assert!(support::flag(&world.link("br0"), "LOWER_UP"));
+}
+
+#[test]
+fn a_bridge_without_ports_keeps_its_mac() {
+    let world = World::new();
+    // No address of its own was set, so the kernel gives it that of its ports, and none after the last.
+    world.ip("link add br0 up type bridge");
+    let before = world.link("br0")["address"].clone();
+    let container = container_with_routes(&world);
+    let target = container.target();
+    world.line(&format!("br0 --route 10.0.0.0/24 {target} 10.0.0.2/24")).refused(1);
+    assert_eq!(world.link("br0")["address"], before);
+    world.line("run br0 10.0.0.2/24 -- true").ok();
+    assert_eq!(world.link("br0")["address"], before);
 }

@@ -188,26 +188,36 @@ fn with_mac<T>(builder: LinkMessageBuilder<T>, mac: Option<[u8; 6]>) -> LinkMess
     }
 }
 
+/// A veth pair to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct VethLink<'a> {
+    /// The name of the host's end.
+    pub host_ifname: &'a str,
+    /// The index of its bridge.
+    pub bridge: u32,
+    /// Its largest packet in bytes.
+    pub host_mtu: u32,
+    /// The name of the other end.
+    pub ifname: &'a str,
+    /// The largest packet in bytes of the other end.
+    pub mtu: u32,
+    /// The MAC address of the other end; without one the kernel picks a random one.
+    pub mac: Option<[u8; 6]>,
+}
+
 /// A veth pair in one request: the host end up and a port of the bridge, the peer under its final name in
 /// its own namespace, where it is still down. Equal to `ip link add HOST_IFNAME mtu MTU master BRIDGE up type veth
 /// peer name IFNAME netns …`.
 ///
 /// The kernel refuses a peer that is to be up at once (`ENOTCONN`).
 #[must_use]
-pub fn create_veth(
-    host_ifname: &str,
-    bridge: u32,
-    ifname: &str,
-    netns: &NetNs,
-    mtu: u32,
-    mac: Option<[u8; 6]>,
-) -> Request {
-    let peer = LinkUnspec::new_with_name(ifname).mtu(mtu).setns_by_fd(netns.as_fd().as_raw_fd());
-    let peer = with_mac(single_queues(peer), mac).build();
-    let host = LinkVeth::new(host_ifname, ifname)
+pub fn create_veth(veth: &VethLink<'_>, netns: &NetNs) -> Request {
+    let peer = LinkUnspec::new_with_name(veth.ifname).mtu(veth.mtu).setns_by_fd(netns.as_fd().as_raw_fd());
+    let peer = with_mac(single_queues(peer), veth.mac).build();
+    let host = LinkVeth::new(veth.host_ifname, veth.ifname)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-        .mtu(mtu)
-        .controller(bridge)
+        .mtu(veth.host_mtu)
+        .controller(veth.bridge)
         .up();
     create(single_queues(host).build())
 }
@@ -252,6 +262,12 @@ fn change(message: LinkMessage) -> Request {
 pub fn set_link(index: u32, up: bool) -> Request {
     let link = LinkUnspec::new_with_index(index);
     change(if up { link.up() } else { link.down() }.build())
+}
+
+/// `ip link set dev … address MAC`.
+#[must_use]
+pub fn set_mac(index: u32, mac: [u8; 6]) -> Request {
+    change(LinkUnspec::new_with_index(index).address(mac.to_vec()).build())
 }
 
 /// `ip link set dev … name NAME`, for a link that is down.

@@ -21,8 +21,8 @@ pub use entry::{EntryState, link_entry, look_up_entry, sweep_entries, unlink_ent
 pub use error::KernelError;
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{
-    Link, MacvlanLink, create_bridge, create_macvlan, create_veth, delete_link, find_link, has_ports,
-    link_by_index, link_by_mac, rename_link, set_link,
+    Link, MacvlanLink, VethLink, create_bridge, create_macvlan, create_veth, delete_link, find_link,
+    has_ports, link_by_index, link_by_mac, rename_link, set_link, set_mac,
 };
 pub use netns::NetNs;
 pub use route::{DefaultRoute, add_default, add_host_route, add_route, find_default, restore_default};

@@ -56,11 +56,14 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
                 return Err(refusal);
             }
             steps.push(Step::CreateBridge { name: name.clone(), mac: *fresh_mac });
+            let mtu = asked.mtu.unwrap_or(NEW_BRIDGE_MTU);
             steps.push(Step::CreateVeth {
                 host_ifname,
                 bridge: name,
+                bridge_mac: None,
                 ifname,
-                mtu: asked.mtu.unwrap_or(NEW_BRIDGE_MTU),
+                host_mtu: mtu,
+                mtu,
                 mac,
             });
             return Ok(());
@@ -75,7 +78,15 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
         (UplinkKind::Bridge, Some(refusal)) => return Err(refusal),
         (UplinkKind::Bridge, None) => {
             steps.extend(set_up);
-            steps.push(Step::CreateVeth { host_ifname, bridge: name, ifname, mtu, mac });
+            steps.push(Step::CreateVeth {
+                host_ifname,
+                bridge: name,
+                bridge_mac: uplink.mac,
+                ifname,
+                host_mtu: mtu.max(uplink.mtu),
+                mtu,
+                mac,
+            });
         }
         (UplinkKind::Parent, _) => {
             steps.extend(set_up);
@@ -165,7 +176,7 @@ mod tests {
     }
 
     fn facts(kind: UplinkKind) -> Facts {
-        let uplink = Uplink { name: "up0".parse().unwrap(), kind, mtu: 9000, up: false };
+        let uplink = Uplink { name: "up0".parse().unwrap(), kind, mac: None, mtu: 9000, up: false };
         Facts {
             target: "web".into(),
             pid: Some(7),
@@ -255,7 +266,7 @@ ip -n web -6 route add fd00::/8 dev eth1 metric 7 proto static
         let gateway = Some("172.17.0.1".parse().unwrap());
         facts.default_v4 = Some(OldDefault { gateway, dev: Some("eth0".into()), metric: 0 });
         let steps = attach(&asked(["up0", "eth1", "10.0.0.2/24@10.0.0.1"]), &facts).unwrap();
-        let undo: Vec<_> = steps.iter().filter_map(Step::undo).map(|step| step.to_string()).collect();
+        let undo: Vec<_> = steps.iter().flat_map(Step::undo).map(|step| step.to_string()).collect();
         assert_eq!(
             undo,
             [

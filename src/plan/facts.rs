@@ -50,6 +50,8 @@ pub struct Uplink {
     pub name: IfName,
     /// What it is.
     pub kind: UplinkKind,
+    /// Its MAC address, where it has a usable one.
+    pub mac: Option<Mac>,
     /// Its largest packet in bytes, inherited by the new links.
     pub mtu: u32,
     /// Whether it is administratively up.

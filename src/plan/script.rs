@@ -70,8 +70,8 @@ impl<'a> Script<'a> {
             Step::CreateBridge { name, mac } => {
                 format!("ip link add name {} address {mac} up type bridge stp_state 0", quote(name.as_str()))
             }
-            Step::CreateVeth { host_ifname, bridge, ifname, mtu, mac } => format!(
-                "ip link add name {} mtu {mtu} numtxqueues 1 numrxqueues 1 master {} up type veth \
+            Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, .. } => format!(
+                "ip link add name {} mtu {host_mtu} numtxqueues 1 numrxqueues 1 master {} up type veth \
                  peer name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1",
                 quote(host_ifname.as_str()),
                 quote(bridge.as_str()),
@@ -120,6 +120,9 @@ impl<'a> Script<'a> {
                     quote(ifname.as_str()),
                     metric_words(*metric),
                 ))
+            }
+            Step::RestoreMac { bridge, mac } => {
+                format!("ip link set dev {} address {mac}", quote(bridge.as_str()))
             }
             Step::RestoreDefault { v4, old } => {
                 let via = old.gateway.map(|ip| format!(" via {ip}")).unwrap_or_default();

@@ -48,9 +48,13 @@ pub enum Step {
         host_ifname: IfName,
         /// The bridge.
         bridge: IfName,
+        /// The MAC address that the bridge has; one that is created keeps its own.
+        bridge_mac: Option<Mac>,
         /// The target's end.
         ifname: IfName,
-        /// The largest packet in bytes.
+        /// The largest packet in bytes of the host's end. Smaller than the bridge's, it would shrink the bridge's own.
+        host_mtu: u32,
+        /// The largest packet in bytes of the target's end.
         mtu: u32,
         /// The MAC address of the target's end.
         mac: Option<Mac>,
@@ -130,6 +134,13 @@ pub enum Step {
         /// The route that is replaced.
         old: Option<OldDefault>,
     },
+    /// Give a bridge that has lost its last port, and with it its MAC address, the one it had before.
+    RestoreMac {
+        /// The bridge.
+        bridge: IfName,
+        /// What it had.
+        mac: Mac,
+    },
     /// Put the replaced default route back.
     RestoreDefault {
         /// Its family.
@@ -152,28 +163,28 @@ pub enum Step {
 }
 
 impl Step {
-    /// The step that takes this one back. None where something else does it: a link takes its
+    /// The steps that take this one back, in their order. None where something else does it: a link takes its
     /// addresses, routes and settings along when it is deleted, and an undo needs no undo.
     #[must_use]
-    pub fn undo(&self) -> Option<Self> {
+    pub fn undo(&self) -> Vec<Self> {
+        let delete = |side, ifname: &IfName| Self::DeleteLink { side, ifname: ifname.clone() };
         match self {
             Self::LinkNamespace { entry, pid } => {
-                Some(Self::UnlinkNamespace { entry: entry.clone(), pid: *pid })
+                vec![Self::UnlinkNamespace { entry: entry.clone(), pid: *pid }]
             }
-            Self::CreateBridge { name, .. } => Some(Self::DeleteBridge { name: name.clone() }),
-            Self::CreateVeth { host_ifname, .. } => {
-                Some(Self::DeleteLink { side: Side::Host, ifname: host_ifname.clone() })
+            Self::CreateBridge { name, .. } => vec![Self::DeleteBridge { name: name.clone() }],
+            Self::CreateVeth { host_ifname, bridge, bridge_mac, .. } => {
+                let restore = bridge_mac.map(|mac| Self::RestoreMac { bridge: bridge.clone(), mac });
+                std::iter::once(delete(Side::Host, host_ifname)).chain(restore).collect()
             }
-            Self::CreateMacvlan { ifname, .. } => {
-                Some(Self::DeleteLink { side: Side::Target, ifname: ifname.clone() })
-            }
+            Self::CreateMacvlan { ifname, .. } => vec![delete(Side::Target, ifname)],
             // The link goes by its new name from here on, so the undo of its creation no longer finds it.
-            Self::Rename { to, .. } => Some(Self::DeleteLink { side: Side::Target, ifname: to.clone() }),
+            Self::Rename { to, .. } => vec![delete(Side::Target, to)],
             Self::SetLink { side: Side::Host, ifname, up } => {
-                Some(Self::SetLink { side: Side::Host, ifname: ifname.clone(), up: !up })
+                vec![Self::SetLink { side: Side::Host, ifname: ifname.clone(), up: !up }]
             }
             Self::SetDefault { gateway, old: Some(old), .. } => {
-                Some(Self::RestoreDefault { v4: gateway.is_ipv4(), old: old.clone() })
+                vec![Self::RestoreDefault { v4: gateway.is_ipv4(), old: old.clone() }]
             }
             Self::SetDefault { old: None, .. }
             | Self::SetLink { side: Side::Target, .. }
@@ -183,9 +194,10 @@ impl Step {
             | Self::AddHostRoute { .. }
             | Self::AddRoute { .. }
             | Self::RestoreDefault { .. }
+            | Self::RestoreMac { .. }
             | Self::DeleteLink { .. }
             | Self::DeleteBridge { .. }
-            | Self::UnlinkNamespace { .. } => None,
+            | Self::UnlinkNamespace { .. } => Vec::new(),
         }
     }
 
@@ -195,6 +207,7 @@ impl Step {
     pub fn acts_on(&self) -> Option<(Side, &IfName)> {
         match self {
             Self::CreateVeth { bridge: link, .. }
+            | Self::RestoreMac { bridge: link, .. }
             | Self::CreateMacvlan { parent: link, .. }
             | Self::DeleteBridge { name: link } => Some((Side::Host, link)),
             Self::SetLink { side, ifname, .. } | Self::DeleteLink { side, ifname } => Some((*side, ifname)),
@@ -229,6 +242,7 @@ impl Step {
             Self::AddHostRoute { .. } => "add_host_route",
             Self::AddRoute { .. } => "add_route",
             Self::SetDefault { .. } => "set_default",
+            Self::RestoreMac { .. } => "restore_mac",
             Self::RestoreDefault { .. } => "restore_default",
             Self::DeleteLink { .. } => "delete_link",
             Self::DeleteBridge { .. } => "delete_bridge",
@@ -269,6 +283,7 @@ impl fmt::Display for Step {
             Self::SetDefault { ifname, gateway, .. } => {
                 write!(f, "setting the default route via {gateway} over {ifname}")
             }
+            Self::RestoreMac { bridge, mac } => write!(f, "giving {bridge} its MAC address {mac} back"),
             Self::RestoreDefault { old, .. } => {
                 f.write_str("restoring the default route")?;
                 match old.gateway {
