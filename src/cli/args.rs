@@ -30,15 +30,23 @@ Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong
 once everything is undone.
 ")]
 pub struct Cli {
+    /// The flags of all verbs
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: VerbArgs,
+}
+
+/// The flags of all verbs.
+#[derive(Debug, Args)]
+pub struct Global {
     /// Tell each step as it is done; twice: the netlink messages
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// No status line, not even on a terminal
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// What to do
-    #[command(subcommand)]
-    pub verb: VerbArgs,
 }
 
 /// The verbs.

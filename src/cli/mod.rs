@@ -13,14 +13,14 @@ use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Args, Command, CommandFactory, FromArgMatches};
 
 use crate::error::Error;
 use crate::spec::{Attach, IfName, SpecError, TargetWord};
 
 pub use args::Cli;
 pub use args::WaitFor;
-use args::{AttachArgs, ExecArgs, LinkArgs, RunArgs, ToolArgs, VerbArgs, WaitArgs};
+use args::{AttachArgs, ExecArgs, Global, LinkArgs, RunArgs, ToolArgs, VerbArgs, WaitArgs};
 pub use shells::{command_for_shells, completions};
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
@@ -105,6 +105,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
     if args.len() < 2 {
         return Err(Error::Usage(usage::NOTHING_ASKED.to_owned()));
     }
+    if let Some(cli) = quick(&args) {
+        return asked(cli);
+    }
     let cli =
         match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
             Ok(cli) => cli,
@@ -113,6 +116,21 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
             }
             Err(error) => return Err(Error::Usage(usage::one_line(&error))),
         };
+    asked(cli)
+}
+
+/// An attach without the description of the other verbs, which costs a good part of what starting the process costs.
+/// Whatever is not right about it is told by the full description.
+fn quick(args: &[OsString]) -> Option<Cli> {
+    let root = Global::augment_args(Command::new("rpipe").disable_help_subcommand(true));
+    let attach = AttachArgs::augment_args(Command::new("attach"));
+    let matches = root.subcommand(attach).try_get_matches_from(args).ok()?;
+    let verb = AttachArgs::from_arg_matches(matches.subcommand_matches("attach")?).ok()?;
+    Some(Cli { global: Global::from_arg_matches(&matches).ok()?, verb: VerbArgs::Attach(verb) })
+}
+
+/// From words to what they mean.
+fn asked(cli: Cli) -> Result<Asked, Error> {
     let verb = match cli.verb {
         VerbArgs::Attach(words) => Verb::Attach(attach(words)?),
         VerbArgs::Run(words) => Verb::Run(run(words)?),
@@ -130,7 +148,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
         VerbArgs::Tc(words) => tool(&["tc"], words)?,
         VerbArgs::Completions { shell } => Verb::Show(completions(shell)),
     };
-    Ok(Asked { verb, verbosity: cli.verbose, quiet: cli.quiet })
+    Ok(Asked { verb, verbosity: cli.global.verbose, quiet: cli.global.quiet })
 }
 
 fn attach(args: AttachArgs) -> Result<AttachWords, Error> {
