@@ -31,7 +31,12 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     let look = |error| Error::kernel("looking at the links of the host", error);
     let host_has_ifname =
         is_parent && kernel::find_link(&mut machine.host, ifname.as_str()).map_err(look)?.is_some();
-    let (host_ifname, host_ifname_taken) = host_ifname(asked, target, &mut machine.host).map_err(look)?;
+    // A macvlan has no end on the host; it takes a second name only on its way past a host link of the first.
+    let (host_ifname, host_ifname_taken) = if is_parent && !host_has_ifname {
+        (ifname.clone(), false)
+    } else {
+        host_ifname(asked, target, &mut machine.host).map_err(look)?
+    };
     let gateways = asked.defaults();
     let mut defaults = [None, None];
     for (i, gateway) in [gateways.v4, gateways.v6].into_iter().enumerate() {
