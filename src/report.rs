@@ -49,11 +49,6 @@ struct StepReport {
     command: String,
 }
 
-fn print(text: &str) -> Result<(), Error> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
-}
-
 /// Tells of a trouble on standard error, in the form of all messages. When nobody can hear it, there is nobody to tell
 /// that either.
 pub fn tell(trouble: &impl std::fmt::Display) {
@@ -65,7 +60,8 @@ pub fn tell(trouble: &impl std::fmt::Display) {
 /// # Errors
 /// When standard output cannot be written.
 pub fn show(text: &str) -> Result<(), Error> {
-    print(text)
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
 }
 
 /// Tells what was done: JSON on standard output when it was asked for, else one line on a terminal,
@@ -97,7 +93,7 @@ pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
 /// When standard output cannot be written.
 pub fn planned(steps: &[Step], script: &Script<'_>, json: bool) -> Result<(), Error> {
     if !json {
-        return print(&script.to_string());
+        return show(&script.to_string());
     }
     let steps: Vec<_> = steps
         .iter()
@@ -113,5 +109,5 @@ pub fn planned(steps: &[Step], script: &Script<'_>, json: bool) -> Result<(), Er
 fn print_json(value: &impl Serialize) -> Result<(), Error> {
     let mut text = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
     text.push('\n');
-    print(&text)
+    show(&text)
 }

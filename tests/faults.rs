@@ -55,16 +55,8 @@ fn disturb_on_one_world(uplink: &str, inject: &str, from: usize, length: usize) 
 
 /// A container as Docker leaves it: an interface with default routes, and new links without IPv6.
 fn container(world: &World) -> Container<'_> {
-    let container = world.container();
-    container
-        .sh("ip link add eth0 type veth peer name eth0p
-             for link in eth0 eth0p; do ip link set $link addrgenmode none up; done
-             ip addr add 172.17.0.2/16 dev eth0
-             ip route add default via 172.17.0.1 dev eth0 proto static mtu 1400
-             ip addr add fd17::2/64 dev eth0 nodad
-             ip -6 route add default via fd17::1 dev eth0
-             echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
-        .ok();
+    let container = support::container_with_routes(world);
+    container.sh("echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6").ok();
     container
 }
 

@@ -3,21 +3,7 @@
 //! Here by causes that happen; `faults.rs` fails each system call in turn.
 mod support;
 
-use support::{Container, World, assert_same, snapshot};
-
-/// A container as an engine leaves it: an interface with a default route of each family.
-fn container_with_routes(world: &World) -> Container<'_> {
-    let container = world.container();
-    container
-        .sh("ip link add eth0 type veth peer name eth0p
-             for link in eth0 eth0p; do ip link set $link addrgenmode none up; done
-             ip addr add 172.17.0.2/16 dev eth0
-             ip route add default via 172.17.0.1 dev eth0 proto static mtu 1400
-             ip addr add fd17::2/64 dev eth0 nodad
-             ip -6 route add default via fd17::1 dev eth0")
-        .ok();
-    container
-}
+use support::{Container, World, assert_same, container_with_routes, snapshot};
 
 /// The line must fail and change nothing; gives the line of the error.
 #[track_caller]

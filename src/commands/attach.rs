@@ -91,9 +91,9 @@ pub fn left(script: &Script<'_>, failures: Vec<UndoFailure>) -> Vec<Left> {
 /// A file of the target's namespace that another program can open.
 fn namespace_path(target: &Target) -> String {
     match &target.process {
-        Some(process) => format!("/proc/{}/ns/net", process.pid()),
+        Some(process) => process.netns_path().display().to_string(),
         None if target.name.starts_with('/') => target.name.clone(),
-        None => format!("/var/run/netns/{}", target.name),
+        None => format!("{}/{}", kernel::ENTRIES, target.name),
     }
 }
 

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use super::{KernelError, NetNs};
 
 /// Where `ip netns` looks (`NETNS_RUN_DIR` of iproute2).
-const DIRECTORY: &str = "/var/run/netns";
+pub const ENTRIES: &str = "/var/run/netns";
 
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum EntryState {
 }
 
 fn path(name: &str) -> PathBuf {
-    Path::new(DIRECTORY).join(name)
+    Path::new(ENTRIES).join(name)
 }
 
 /// Where a link of ours for that process leads.
@@ -60,7 +60,7 @@ pub fn look_up_entry(name: &str, netns: &NetNs) -> EntryState {
 
 /// Removes links of our form whose process is gone. What cannot be read or removed is left for the next run.
 pub fn sweep_entries() {
-    let Ok(entries) = fs::read_dir(DIRECTORY) else { return };
+    let Ok(entries) = fs::read_dir(ENTRIES) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -86,9 +86,9 @@ fn is_stale(path: &Path) -> bool {
 pub fn link_entry(name: &str, pid: i32) -> Result<bool, KernelError> {
     let made = match symlink(destination(pid), path(name)) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(DIRECTORY)?;
+            fs::create_dir_all(ENTRIES)?;
             if let Err(error) = symlink(destination(pid), path(name)) {
-                let _ = fs::remove_dir(DIRECTORY);
+                let _ = fs::remove_dir(ENTRIES);
                 return Err(error.into());
             }
             true
@@ -113,7 +113,7 @@ pub fn unlink_entry(name: &str, pid: i32, directory_too: bool) -> Result<(), Ker
     }
     if directory_too {
         // Fails when somebody else has put an entry there, which is fine.
-        let _ = fs::remove_dir(DIRECTORY);
+        let _ = fs::remove_dir(ENTRIES);
     }
     Ok(())
 }

@@ -253,7 +253,8 @@ pub fn create_macvlan(macvlan: &MacvlanLink<'_>, netns: &NetNs) -> Request {
     create(with_mac(single_queues(link), macvlan.mac).build())
 }
 
-fn change(message: LinkMessage) -> Request {
+/// A change of a link that is there.
+pub(super) fn change(message: LinkMessage) -> Request {
     Request::new(&RouteNetlinkMessage::SetLink(message), 0)
 }
 

@@ -17,7 +17,7 @@ mod watch;
 
 pub use addr::{add_address, has_usable_address};
 pub use announce::set_arp_notify;
-pub use entry::{EntryState, link_entry, look_up_entry, sweep_entries, unlink_entry};
+pub use entry::{ENTRIES, EntryState, link_entry, look_up_entry, sweep_entries, unlink_entry};
 pub use error::KernelError;
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{

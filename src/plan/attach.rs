@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::spec::{Attach, IfName, UplinkWord};
 
-use super::{Entry, Facts, Found, Refusal, Side, Step, UplinkKind};
+use super::{Entry, Facts, Found, Refusal, Side, Step, Uplink, UplinkKind};
 
 /// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
 const METRIC_V6: u32 = 1024;
@@ -45,28 +45,14 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
     let mac = asked.link_address.mac.as_ref().map(crate::spec::MacWord::mac);
     let host_ifname = facts.host_ifname.clone();
     let taken = facts.host_ifname_taken.then(|| Refusal::HostIfnameTaken(host_ifname.to_string()));
-    let uplink = match &facts.uplink {
-        Found::Link(uplink) => uplink,
+    let (uplink, create) = match &facts.uplink {
+        Found::Link(uplink) => (uplink.clone(), None),
         Found::Nothing { fresh_mac } => {
             let name = creatable(&asked.uplink)?;
-            if let Some(mode) = asked.mode {
-                return Err(Refusal::ModeWithoutMacvlan { mode, bridge: name.to_string() });
-            }
-            if let Some(refusal) = taken {
-                return Err(refusal);
-            }
-            steps.push(Step::CreateBridge { name: name.clone(), mac: *fresh_mac });
+            let create = Step::CreateBridge { name: name.clone(), mac: *fresh_mac };
             let mtu = asked.mtu.unwrap_or(NEW_BRIDGE_MTU);
-            steps.push(Step::CreateVeth {
-                host_ifname,
-                bridge: name,
-                bridge_mac: None,
-                ifname,
-                host_mtu: mtu,
-                mtu,
-                mac,
-            });
-            return Ok(());
+            // Its address is its own whatever its ports, so there is none to be given back.
+            (Uplink { name, kind: UplinkKind::Bridge, mac: None, mtu, up: true }, Some(create))
         }
     };
     let (name, mtu) = (uplink.name.clone(), asked.mtu.unwrap_or(uplink.mtu));
@@ -77,7 +63,7 @@ fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(
     match (uplink.kind, taken) {
         (UplinkKind::Bridge, Some(refusal)) => return Err(refusal),
         (UplinkKind::Bridge, None) => {
-            steps.extend(set_up);
+            steps.extend(create.into_iter().chain(set_up));
             steps.push(Step::CreateVeth {
                 host_ifname,
                 bridge: name,
@@ -157,7 +143,7 @@ fn is_on_link(asked: &Attach, gateway: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{OldDefault, Script, Uplink};
+    use crate::plan::{OldDefault, Script};
 
     fn asked(words: [&str; 3]) -> Attach {
         let [uplink, ifname, addresses] = words;

@@ -10,11 +10,8 @@ use nix::errno::Errno;
 
 use super::Target;
 use super::error::{Refusal, plain};
-use crate::kernel::NetNs;
+use crate::kernel::{ENTRIES, NetNs};
 use crate::spec::{EntryName, Runtime};
-
-/// Where `ip netns` keeps the names.
-const ENTRIES: &str = "/var/run/netns";
 
 /// The namespace of a name or path that was asked for as such; links are followed.
 pub(super) fn find(name: &str, home: &NetNs) -> Result<Target, Refusal> {

@@ -12,4 +12,6 @@ mod world;
 
 pub use docker::Docker;
 pub use snapshot::{assert_same, snapshot};
-pub use world::{Container, Output, RPIPE, World, addresses, finish, first_line, flag, names, words};
+pub use world::{
+    Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag, names, words,
+};

@@ -270,6 +270,20 @@ impl Container<'_> {
     }
 }
 
+/// A container as an engine leaves it: an interface with a default route of each family.
+pub fn container_with_routes(world: &World) -> Container<'_> {
+    let container = world.container();
+    container
+        .sh("ip link add eth0 type veth peer name eth0p
+             for link in eth0 eth0p; do ip link set $link addrgenmode none up; done
+             ip addr add 172.17.0.2/16 dev eth0
+             ip route add default via 172.17.0.1 dev eth0 proto static mtu 1400
+             ip addr add fd17::2/64 dev eth0 nodad
+             ip -6 route add default via fd17::1 dev eth0")
+        .ok();
+    container
+}
+
 /// The names in an answer of `ip -j link` or `ip -j addr`.
 pub fn names(links: &Value) -> Vec<String> {
     links.as_array().unwrap().iter().map(|link| link["ifname"].as_str().unwrap().to_owned()).collect()
