@@ -7,10 +7,12 @@ use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::kernel::{self, EntryState, KernelError, MacvlanLink, Outcome, Request, VethLink};
+use crate::kernel::{self, EntryState, KernelError, Outcome, Request, SharedLink, VethLink};
 use crate::machine::Machine;
+use crate::phy;
 use crate::plan::{Side, Step};
 use crate::signals::Held;
+use crate::spec::IfName;
 
 /// The undo of everything that was done, armed until it is dropped.
 #[derive(Debug, Default)]
@@ -147,17 +149,33 @@ fn socket_of(step: &Step) -> Option<Side> {
         Step::CreateBridge { .. }
         | Step::RestoreMac { .. }
         | Step::CreateVeth { .. }
-        | Step::CreateMacvlan { .. }
+        | Step::SetPortVlan { .. }
+        | Step::LeaveVlan { .. }
+        | Step::CreateVlan { .. }
+        | Step::CreateShared { .. }
+        | Step::CreateIpoib { .. }
+        | Step::MoveLink { phy: None, .. }
         | Step::DeleteBridge { .. } => Some(Side::Host),
-        Step::SetLink { side, .. } | Step::DeleteLink { side, .. } => Some(*side),
+        Step::SetLink { side, .. } | Step::DeleteLink { side, .. } | Step::SetAlias { side, .. } => {
+            Some(*side)
+        }
         Step::Rename { .. }
+        | Step::CreateDummy { .. }
+        | Step::ReturnLink { phy: None, .. }
+        | Step::SetMac { .. }
+        | Step::SetMtu { .. }
         | Step::ArpNotify { .. }
         | Step::AddAddress { .. }
         | Step::AddHostRoute { .. }
         | Step::AddRoute { .. }
         | Step::SetDefault { .. }
         | Step::RestoreDefault { .. } => Some(Side::Target),
-        Step::LinkNamespace { .. } | Step::UnlinkNamespace { .. } | Step::EnableIpv6 { .. } => None,
+        Step::LinkNamespace { .. }
+        | Step::UnlinkNamespace { .. }
+        | Step::EnableIpv6 { .. }
+        | Step::MoveLink { phy: Some(_), .. }
+        | Step::ReturnLink { phy: Some(_), .. }
+        | Step::RestoreAddresses { .. } => None,
     }
 }
 
@@ -168,12 +186,14 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         None => 0,
     };
     Ok(match step {
-        Step::CreateBridge { name, mac } => kernel::create_bridge(name.as_str(), mac.bytes()),
-        Step::CreateVeth { host_ifname, ifname, host_mtu, mtu, mac, .. } => {
+        Step::CreateBridge { name, mac, filtering } => {
+            kernel::create_bridge(name.as_str(), mac.bytes(), *filtering)
+        }
+        Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, .. } => {
             let mac = mac.map(crate::spec::Mac::bytes);
             let link = VethLink {
                 host_ifname: host_ifname.as_str(),
-                bridge: index,
+                bridge: bridge.as_ref().map(|_| index),
                 host_mtu: *host_mtu,
                 ifname: ifname.as_str(),
                 mtu: *mtu,
@@ -181,11 +201,32 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
             };
             kernel::create_veth(&link, machine.netns)
         }
-        Step::CreateMacvlan { ifname, mode, mtu, mac, .. } => {
+        Step::SetPortVlan { vlan, .. } => kernel::set_port_vlan(index, vlan.id()),
+        Step::LeaveVlan { vlan, .. } => kernel::leave_vlan(index, vlan.id()),
+        Step::CreateVlan { name, vlan, .. } => kernel::create_vlan(index, name.as_str(), vlan.id()),
+        Step::CreateShared { ifname, sharing, mtu, mac, .. } => {
             let mac = mac.map(crate::spec::Mac::bytes);
-            let link = MacvlanLink { parent: index, ifname: ifname.as_str(), mode: *mode, mtu: *mtu, mac };
-            kernel::create_macvlan(&link, machine.netns)
+            let link =
+                SharedLink { parent: index, ifname: ifname.as_str(), sharing: *sharing, mtu: *mtu, mac };
+            kernel::create_shared(&link, machine.netns)
         }
+        Step::CreateIpoib { ifname, pkey, .. } => {
+            kernel::create_ipoib(index, ifname.as_str(), pkey.map(crate::spec::Pkey::key), machine.netns)
+        }
+        Step::CreateDummy { ifname, mtu, mac } => {
+            kernel::create_dummy(ifname.as_str(), *mtu, mac.map(crate::spec::Mac::bytes))
+        }
+        Step::SetAlias { ifname, alias, .. } => kernel::set_alias(ifname.as_str(), alias),
+        Step::MoveLink { from, to, .. } => {
+            machine.forget(Side::Host, from);
+            kernel::move_link(index, to.as_str(), machine.netns, None)
+        }
+        Step::ReturnLink { from, to, .. } => {
+            machine.forget(Side::Target, from);
+            let number = machine.belongings.as_ref().map(|belongings| belongings.index);
+            kernel::move_link(index, to.as_str(), machine.home, number)
+        }
+        Step::SetMtu { mtu, .. } => kernel::set_mtu(index, *mtu),
         Step::Rename { from, to } => {
             machine.rename(from, to);
             kernel::rename_link(index, to.as_str())
@@ -202,16 +243,17 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
             let route = machine.defaults[usize::from(!v4)].as_ref();
             kernel::restore_default(route.ok_or(Errno::ENOENT)?)
         }
-        Step::RestoreMac { mac, .. } => kernel::set_mac(index, mac.bytes()),
+        Step::SetMac { mac, .. } | Step::RestoreMac { mac, .. } => kernel::set_mac(index, mac.bytes()),
         Step::DeleteLink { .. } | Step::DeleteBridge { .. } => kernel::delete_link(index),
-        Step::LinkNamespace { .. } | Step::UnlinkNamespace { .. } | Step::EnableIpv6 { .. } => {
-            return Err(Errno::EOPNOTSUPP.into());
-        }
+        Step::LinkNamespace { .. }
+        | Step::UnlinkNamespace { .. }
+        | Step::EnableIpv6 { .. }
+        | Step::RestoreAddresses { .. } => return Err(Errno::EOPNOTSUPP.into()),
     })
 }
 
 /// A step that netlink cannot do.
-fn perform(step: &Step, machine: &Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
+fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
     match step {
         Step::LinkNamespace { entry, pid } => {
             armed.directory_made |= kernel::link_entry(entry.as_str(), *pid)?;
@@ -223,8 +265,24 @@ fn perform(step: &Step, machine: &Machine<'_>, armed: &mut Armed) -> Result<(), 
         Step::EnableIpv6 { ifname } => {
             kernel::set_ipv6_disabled(machine.netns, machine.home, ifname.as_str(), false)
         }
+        Step::MoveLink { from, to, phy: Some(phy), .. } => phy::move_in(machine, *phy, from, to),
+        Step::ReturnLink { from, to, phy: Some(phy) } => phy::move_back(machine, *phy, from, to),
+        Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
         _ => Err(Errno::EOPNOTSUPP.into()),
     }
+}
+
+/// Gives an interface that is back what it had. Goes on after a failure, so that as much as possible is there again.
+fn restore_addresses(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
+    let Some(belongings) = machine.belongings.take() else { return Ok(()) };
+    if machine.index(Side::Host, ifname)? != belongings.index {
+        return Err(Errno::ENODEV.into());
+    }
+    let mut first_error = Ok(());
+    for request in belongings.requests() {
+        first_error = first_error.and(machine.host.execute(request));
+    }
+    first_error
 }
 
 impl Armed {

@@ -124,7 +124,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Spec(_) => Exit::Usage as u8,
+            Self::Usage(_) | Self::Spec(_) | Self::Refused(Refusal::Word(_)) => Exit::Usage as u8,
             _ => Exit::Failed as u8,
         }
     }

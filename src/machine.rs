@@ -3,7 +3,7 @@
 use log::debug;
 use nix::errno::Errno;
 
-use crate::kernel::{self, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
+use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
 use crate::plan::Side;
 use crate::spec::IfName;
 
@@ -22,6 +22,8 @@ pub struct Machine<'a> {
     pub ipv6_disabled: bool,
     /// The default routes that were there, IPv4 and IPv6, to be put back if need be.
     pub defaults: [Option<DefaultRoute>; 2],
+    /// What an interface that is to move has to lose.
+    pub belongings: Option<Belongings>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -42,6 +44,7 @@ impl<'a> Machine<'a> {
             target: target?,
             ipv6_disabled,
             defaults: [None, None],
+            belongings: None,
             links: Vec::new(),
         })
     }

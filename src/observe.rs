@@ -8,35 +8,94 @@ use log::debug;
 use md5::{Digest, Md5};
 
 use crate::error::Error;
-use crate::kernel::{self, DefaultRoute, EntryState, KernelError, Link, RouteSocket};
+use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Link, RouteSocket};
 use crate::machine::Machine;
-use crate::plan::{Entry, Facts, Found, OldDefault, Side, Uplink, UplinkKind, default_metric};
-use crate::spec::{Attach, IfName, Mac, UplinkWord};
+use crate::phy;
+use crate::plan::{Entry, Facts, Found, OldDefault, Side, Uplink, UplinkKind, VlanLink, default_metric};
+use crate::spec::{Attach, IfName, Mac, UplinkWord, Vlan};
 use crate::target::Target;
 
-/// `ARPHRD_ETHER`, include/uapi/linux/if_arp.h.
+/// `ARPHRD_ETHER` and `ARPHRD_INFINIBAND`, include/uapi/linux/if_arp.h.
 const ETHERNET: u16 = 1;
+const INFINIBAND: u16 = 32;
 
 /// Looks at everything that bears on this attach.
 ///
 /// # Errors
 /// When the kernel does not answer a question, which is not the same as "there is none".
 pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Result<Facts, Error> {
-    let uplink = find_uplink(&asked.uplink, machine)
+    let uplink = find_uplink(asked, machine)
         .map_err(|error| Error::kernel(format!("looking up uplink {:?}", asked.uplink.to_string()), error))?;
-    let look = |error| Error::kernel(format!("looking at the links of {:?}", target.name), error);
-    let ifname = &asked.ifname;
-    let ifname_taken = kernel::find_link(&mut machine.target, ifname.as_str()).map_err(look)?.is_some();
-    let is_parent = matches!(&uplink, Found::Link(uplink) if uplink.kind == UplinkKind::Parent);
+    let kind = uplink_kind(&uplink);
+    let vlan = asked.link_address.vlan.as_ref().filter(|_| kind != Some(UplinkKind::Ipoib));
+    let vlan = vlan.and_then(|word| word.vlan().ok());
     let look = |error| Error::kernel("looking at the links of the host", error);
-    let host_has_ifname =
-        is_parent && kernel::find_link(&mut machine.host, ifname.as_str()).map_err(look)?.is_some();
-    // A macvlan has no end on the host; it takes a second name only on its way past a host link of the first.
-    let (host_ifname, host_ifname_taken) = if is_parent && !host_has_ifname {
-        (ifname.clone(), false)
-    } else {
-        host_ifname(asked, target, &mut machine.host).map_err(look)?
+    let (vlan_link, vlan_has_ports) = look_at_vlan(&uplink, vlan, machine).map_err(look)?;
+    let ifname = ifname(asked, kind)?;
+    let (host_ifname, host_ifname_taken, host_has_ifname) =
+        host_names(asked, &ifname, kind, target, &mut machine.host).map_err(look)?;
+    if asked.direct {
+        let moved = match (&uplink, &vlan_link) {
+            (_, Some(VlanLink::There(link))) => Some(link.name.clone()),
+            (Found::Link(uplink), None) => Some(uplink.name.clone()),
+            _ => None,
+        };
+        machine.belongings = moved.map(|name| save(machine, &name)).transpose().map_err(look)?;
+    }
+    let look = |error| Error::kernel(format!("looking at the links of {:?}", target.name), error);
+    let ifname_taken = kernel::find_link(&mut machine.target, ifname.as_str()).map_err(look)?.is_some();
+    let [default_v4, default_v6] = defaults(asked, target, machine)?;
+    let entry = match (&target.entry, &target.process) {
+        (Some(name), Some(_)) => match kernel::look_up_entry(name.as_str(), &target.netns) {
+            EntryState::Missing => Entry::Missing(name.clone()),
+            EntryState::Right => Entry::Right(name.clone()),
+            EntryState::Foreign => Entry::Foreign(name.clone()),
+        },
+        _ => Entry::None,
     };
+    Ok(Facts {
+        target: target.name.clone(),
+        pid: target.process.as_ref().map(crate::target::Process::pid),
+        ifname,
+        uplink,
+        vlan,
+        vlan_link,
+        vlan_has_ports,
+        host_ifname,
+        host_ifname_taken,
+        host_has_ifname,
+        ifname_taken,
+        default_v4,
+        default_v6,
+        ipv6_disabled: machine.ipv6_disabled,
+        entry,
+    })
+}
+
+fn uplink_kind(uplink: &Found) -> Option<UplinkKind> {
+    match uplink {
+        Found::Link(uplink) => Some(uplink.kind),
+        Found::Nothing { .. } => None,
+    }
+}
+
+/// The name inside: pipework's usual one, and InfiniBand's where that is what there is.
+fn ifname(asked: &Attach, kind: Option<UplinkKind>) -> Result<IfName, Error> {
+    let usual = if kind == Some(UplinkKind::Ipoib) { "ib0" } else { "eth1" };
+    Ok(asked.ifname.clone().map_or_else(|| usual.parse(), Ok)?)
+}
+
+fn save(machine: &mut Machine<'_>, name: &IfName) -> Result<Belongings, KernelError> {
+    let index = machine.index(Side::Host, name)?;
+    kernel::belongings(&mut machine.host, index)
+}
+
+/// The default routes that ours would replace, remembered as the kernel has them.
+fn defaults(
+    asked: &Attach,
+    target: &Target,
+    machine: &mut Machine<'_>,
+) -> Result<[Option<OldDefault>; 2], Error> {
     let gateways = asked.defaults();
     let mut defaults = [None, None];
     for (i, gateway) in [gateways.v4, gateways.v6].into_iter().enumerate() {
@@ -49,32 +108,11 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
             machine.defaults[i] = route;
         }
     }
-    let [default_v4, default_v6] = defaults;
-    let entry = match (&target.entry, &target.process) {
-        (Some(name), Some(_)) => match kernel::look_up_entry(name.as_str(), &target.netns) {
-            EntryState::Missing => Entry::Missing(name.clone()),
-            EntryState::Right => Entry::Right(name.clone()),
-            EntryState::Foreign => Entry::Foreign(name.clone()),
-        },
-        _ => Entry::None,
-    };
-    Ok(Facts {
-        target: target.name.clone(),
-        pid: target.process.as_ref().map(crate::target::Process::pid),
-        uplink,
-        host_ifname,
-        host_ifname_taken,
-        host_has_ifname,
-        ifname_taken,
-        default_v4,
-        default_v6,
-        ipv6_disabled: machine.ipv6_disabled,
-        entry,
-    })
+    Ok(defaults)
 }
 
-fn find_uplink(word: &UplinkWord, machine: &mut Machine<'_>) -> Result<Found, KernelError> {
-    let link = match word {
+fn find_uplink(asked: &Attach, machine: &mut Machine<'_>) -> Result<Found, KernelError> {
+    let link = match &asked.uplink {
         UplinkWord::Name(name) => kernel::find_link(&mut machine.host, name.as_str())?,
         UplinkWord::Mac(mac) => kernel::link_by_mac(&mut machine.host, mac.bytes())?,
     };
@@ -84,22 +122,82 @@ fn find_uplink(word: &UplinkWord, machine: &mut Machine<'_>) -> Result<Found, Ke
             .map_err(io::Error::from)?;
         return Ok(Found::Nothing { fresh_mac: Mac::local(bytes) });
     };
+    let mut uplink = learn_uplink(link, machine)?;
+    if asked.direct && uplink.kind == UplinkKind::Parent {
+        uplink.phy = phy::of(&uplink.name);
+    }
+    Ok(Found::Link(uplink))
+}
+
+/// A link of the host as the plan sees it.
+fn learn_uplink(link: Link, machine: &mut Machine<'_>) -> Result<Uplink, KernelError> {
     // A kernel's name always parses: it has been through the same rules. Were it not so, there is no such link for us.
     let name = link.name.parse::<IfName>().map_err(|_| nix::errno::Errno::EBADMSG)?;
     debug!("uplink {name}: {link:?}");
-    let mac = link.mac().parse().ok();
-    let uplink = Uplink { name: name.clone(), kind: kind(&link), mac, mtu: link.mtu, up: link.up };
+    let uplink = Uplink {
+        name: name.clone(),
+        kind: kind(&link),
+        mac: link.mac().parse().ok(),
+        mtu: link.mtu,
+        up: link.up,
+        alias: link.alias.clone(),
+        phy: None,
+    };
     machine.learn(Side::Host, &name, link);
-    Ok(Found::Link(uplink))
+    Ok(uplink)
 }
 
 fn kind(link: &Link) -> UplinkKind {
     match link.kind.as_deref() {
-        Some("bridge") => UplinkKind::Bridge,
+        Some("bridge") => UplinkKind::Bridge {
+            filtering: link.vlan_filtering,
+            default_vlan: Vlan::try_from(link.default_vlan).ok(),
+        },
         Some("openvswitch") => UplinkKind::OpenVswitch,
         _ if link.port_kind.as_deref() == Some("bridge") => UplinkKind::Port,
+        _ if link.layer == INFINIBAND => UplinkKind::Ipoib,
         _ if link.layer != ETHERNET => UplinkKind::NotEthernet,
         _ => UplinkKind::Parent,
+    }
+}
+
+/// What there is for the VLAN: on a parent its 802.1Q interface, on a bridge other ports.
+fn look_at_vlan(
+    uplink: &Found,
+    vlan: Option<Vlan>,
+    machine: &mut Machine<'_>,
+) -> Result<(Option<VlanLink>, bool), KernelError> {
+    let (Found::Link(uplink), Some(vlan)) = (uplink, vlan) else { return Ok((None, false)) };
+    let index = machine.index(Side::Host, &uplink.name)?;
+    match uplink.kind {
+        UplinkKind::Parent => Ok((Some(find_vlan(&uplink.name, index, vlan, machine)?), false)),
+        UplinkKind::Bridge { filtering: true, .. } => {
+            Ok((None, kernel::vlan_has_ports(&mut machine.host, index, vlan.id())?))
+        }
+        _ => Ok((None, false)),
+    }
+}
+
+/// The 802.1Q interface for a VLAN: `IF.VLAN`, or whatever it is called, for a parent carries each VLAN once.
+fn find_vlan(
+    parent: &IfName,
+    index: u32,
+    vlan: Vlan,
+    machine: &mut Machine<'_>,
+) -> Result<VlanLink, KernelError> {
+    let usual = format!("{parent}.{vlan}").parse::<IfName>();
+    // Where that is too long, a name that is the same for the same VLAN of the same parent.
+    let short = || format!("v{:06x}.{vlan}", digest(parent.as_str()) >> 16).parse();
+    let Ok(name) = usual.or_else(|_| short()) else { return Err(nix::errno::Errno::ENAMETOOLONG.into()) };
+    match kernel::find_link(&mut machine.host, name.as_str())? {
+        Some(link) if link.lower == Some(index) && link.vlan == Some(vlan.id()) => {
+            learn_uplink(link, machine).map(VlanLink::There)
+        }
+        Some(_) => Ok(VlanLink::Taken(name)),
+        None => match kernel::find_vlan(&mut machine.host, index, vlan.id())? {
+            Some(link) => learn_uplink(link, machine).map(VlanLink::There),
+            None => Ok(VlanLink::Missing(name)),
+        },
     }
 }
 
@@ -109,10 +207,31 @@ fn describe(route: &DefaultRoute, machine: &mut Machine<'_>) -> OldDefault {
     OldDefault { gateway: route.gateway, dev: link.map(|link| link.name), metric: route.metric }
 }
 
+/// The name on the host, whether it is taken, and whether the container's name is taken here.
+///
+/// A veth needs a name for its host end. What is made on the host for another namespace needs a second name when its
+/// own is taken here. Nothing else has a name on the host.
+fn host_names(
+    asked: &Attach,
+    ifname: &IfName,
+    kind: Option<UplinkKind>,
+    target: &Target,
+    host: &mut RouteSocket,
+) -> Result<(IfName, bool, bool), KernelError> {
+    let shared = matches!(kind, Some(UplinkKind::Parent | UplinkKind::Ipoib));
+    let host_has_ifname = shared && !asked.direct && kernel::find_link(host, ifname.as_str())?.is_some();
+    if shared && !host_has_ifname {
+        return Ok((ifname.clone(), false, false));
+    }
+    let (host_ifname, host_ifname_taken) = host_ifname(asked, ifname, target, host)?;
+    Ok((host_ifname, host_ifname_taken, host_has_ifname))
+}
+
 /// The name of the host's end, and whether it is taken: the one asked for; else `v<IFNAME>pl<PID>` where it fits and is
 /// free; else a short one that is the same for the same interface of the same namespace.
 fn host_ifname(
     asked: &Attach,
+    ifname: &IfName,
     target: &Target,
     host: &mut RouteSocket,
 ) -> Result<(IfName, bool), KernelError> {
@@ -120,10 +239,12 @@ fn host_ifname(
         let taken = kernel::find_link(host, name.as_str())?.is_some();
         return Ok((name.clone(), taken));
     }
-    let usual = target.process.as_ref().map(|process| format!("v{}pl{}", asked.ifname, process.pid()));
-    let short = (0..).map(|attempt: u32| short_name(&asked.ifname, target.netns.inode(), attempt));
-    let names = usual.into_iter().chain(short.take(4)).filter_map(|name| name.parse::<IfName>().ok());
-    let mut last = asked.ifname.clone();
+    let usual = target.process.as_ref().map(|process| format!("v{ifname}pl{}", process.pid()));
+    let short = (0..4).map(|attempt: u32| {
+        format!("veth{:010x}", digest(&format!("{ifname} {} {attempt}", target.netns.inode())))
+    });
+    let names = usual.into_iter().chain(short).filter_map(|name| name.parse::<IfName>().ok());
+    let mut last = ifname.clone();
     for name in names {
         if kernel::find_link(host, name.as_str())?.is_none() {
             return Ok((name, false));
@@ -133,8 +254,8 @@ fn host_ifname(
     Ok((last, true))
 }
 
-fn short_name(ifname: &IfName, inode: u64, attempt: u32) -> String {
-    let digest = Md5::new().chain_update(format!("{ifname} {inode} {attempt}")).finalize();
-    let number = digest.iter().take(5).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    format!("veth{number:010x}")
+/// Forty bits that are the same for the same text.
+fn digest(text: &str) -> u64 {
+    let digest = Md5::new().chain_update(text).finalize();
+    digest.iter().take(5).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -161,16 +161,23 @@ Exit status: 0 done, 2 the words were wrong.
 /// What `attach` and `run` say of the interface.
 #[derive(Debug, Args)]
 pub struct LinkArgs {
-    /// Name of the interface inside the container
-    #[arg(short = 'i', long = "ifname", value_name = "IFNAME", default_value = "eth1")]
-    pub ifname: String,
+    /// Name of the interface inside the container [default: eth1; ib0 on InfiniBand]
+    #[arg(short = 'i', long = "ifname", value_name = "IFNAME")]
+    pub ifname: Option<String>,
     /// Name of the host's end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]
     #[arg(short = 'l', long = "host-ifname", value_name = "HOST_IFNAME")]
     pub host_ifname: Option<String>,
-    /// Mode of a macvlan: bridge, private, vepa or passthru [default: bridge]
+    /// How the interface shares an uplink that is no bridge: macvlan, or ipvlan with the uplink's MAC address [default:
+    /// macvlan]
+    #[arg(long = "type", value_name = "TYPE", hide_possible_values = true, value_parser = ["macvlan", "ipvlan"])]
+    pub link_type: Option<String>,
+    /// Mode of a macvlan: bridge, private, vepa or passthru; of an ipvlan: l2, l3 or l3s [default: bridge, l2]
     #[arg(long, value_name = "MODE", hide_possible_values = true,
-        value_parser = ["bridge", "private", "vepa", "passthru"])]
+        value_parser = ["bridge", "private", "vepa", "passthru", "l2", "l3", "l3s"])]
     pub mode: Option<String>,
+    /// Move the uplink itself into the container, instead of sharing it
+    #[arg(long)]
+    pub direct_phys: bool,
     /// Largest packet in bytes [default: the uplink's]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65535))]
     pub mtu: Option<u32>,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::{Args, Command, CommandFactory, FromArgMatches};
 
 use crate::error::Error;
-use crate::spec::{Attach, IfName, SpecError, TargetWord};
+use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, VlanWord};
 
 pub use args::Cli;
 pub use args::WaitFor;
@@ -186,11 +186,12 @@ fn spec(
 ) -> Result<Attach, SpecError> {
     let attach = Attach {
         uplink: uplink.parse()?,
-        ifname: link.ifname.parse()?,
+        ifname: link.ifname.as_deref().map(str::parse).transpose()?,
         host_ifname: link.host_ifname.as_deref().map(str::parse).transpose()?,
         addresses: addresses.parse()?,
         link_address: link_address.map(str::parse).transpose()?.unwrap_or_default(),
-        mode: link.mode.as_deref().map(str::parse).transpose()?,
+        sharing: Sharing::of(link.link_type.as_deref(), link.mode.as_deref())?,
+        direct: link.direct_phys,
         mtu: link.mtu,
         metric: link.metric,
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
@@ -199,6 +200,9 @@ fn spec(
     if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
         let refused = SpecError::new("MTU", &mtu.to_string(), "is too small for IPv6");
         return Err(refused.hint(format!("it needs {LEAST_MTU_V6}, RFC 8200")));
+    }
+    if let Some(vlan) = &attach.link_address.vlan {
+        check_vlan(&attach.uplink, vlan)?;
     }
     if let Some(own) = attach
         .routes()
@@ -218,5 +222,18 @@ fn spec(
             Err(refused.hint("-a is not needed: the family is seen from the address"))
         }
         None => Ok(attach),
+    }
+}
+
+/// A word that is only a partition key is a mistake unless the uplink can be InfiniBand, whose interfaces are called
+/// `ib…` by the kernel and by udev. One with `0x` is meant.
+fn check_vlan(uplink: &UplinkWord, word: &VlanWord) -> Result<(), SpecError> {
+    let may_be_infiniband = match uplink {
+        UplinkWord::Name(name) => name.as_str().starts_with("ib"),
+        UplinkWord::Mac(_) => true,
+    };
+    match word.vlan() {
+        Err(refused) if !may_be_infiniband && !word.to_string().starts_with("0x") => Err(refused),
+        _ => Ok(()),
     }
 }

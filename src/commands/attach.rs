@@ -8,10 +8,10 @@ use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
 use crate::observe::observe;
-use crate::plan::{self, Facts, Script, Side, Step};
+use crate::plan::{self, Facts, Found, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
-use crate::spec::Attach;
+use crate::spec::{Attach, Vlan};
 use crate::target::{LOOKUP_LIMIT, Target};
 
 /// Attaches a running container.
@@ -25,6 +25,9 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let facts = observe(&words.attach, &target, &mut machine)?;
     let steps = plan::attach(&words.attach, &facts)?;
     let path = namespace_path(&target);
+    if !quiet {
+        plan::warnings(&facts).iter().for_each(report::tell);
+    }
     if words.dry_run {
         return report::planned(&steps, &Script::new(&steps, &facts, &path), words.json);
     }
@@ -100,12 +103,15 @@ fn namespace_path(target: &Target) -> String {
 /// What to do about a refusal that the kernel does not explain well enough.
 fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
     match (step, error.errno) {
-        (Step::CreateVeth { .. } | Step::CreateMacvlan { .. }, Errno::EEXIST) => {
+        (Step::CreateVeth { .. } | Step::CreateShared { .. }, Errno::EEXIST) => {
             Some("a name was taken in the meantime: try again, or choose others with -i and -l")
         }
         (Step::CreateVeth { .. }, Errno::EXFULL) => Some("a bridge has at most 1023 ports: use a second one"),
-        (Step::CreateMacvlan { .. }, Errno::EBUSY) => {
-            Some("the uplink is in use by a bridge, bond or passthru macvlan: name that one instead")
+        (Step::CreateShared { .. }, Errno::EBUSY) => {
+            Some("the uplink is in use by a bridge, bond, ipvlan or passthru macvlan: name that one instead")
+        }
+        (Step::MoveLink { phy: None, .. }, Errno::EINVAL) => {
+            Some("this kind of interface cannot leave its namespace: leave --direct-phys out")
         }
         (Step::SetDefault { .. }, Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
             Some("the gateway is not reachable from these addresses")
@@ -119,21 +125,25 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
 
 fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machine: &Machine<'_>) -> Report {
     let created = steps.iter().find_map(|step| match step {
-        Step::CreateVeth { host_ifname, bridge, .. } => Some(("veth", Some(host_ifname.to_string()), bridge)),
-        Step::CreateMacvlan { parent, .. } => Some(("macvlan", None, parent)),
+        Step::CreateVeth { host_ifname, .. } => Some(("veth", Some(host_ifname.to_string()))),
+        Step::CreateShared { sharing, .. } => Some((sharing.kind(), None)),
+        Step::CreateIpoib { .. } => Some(("ipoib", None)),
+        Step::CreateDummy { .. } => Some(("dummy", None)),
+        Step::MoveLink { .. } => Some(("physical", None)),
         _ => None,
     });
-    let (kind, host_ifname, uplink) = match created {
-        Some((kind, host_ifname, uplink)) => (kind, host_ifname, uplink.to_string()),
-        None => ("none", None, asked.uplink.to_string()),
+    let (kind, host_ifname) = created.unwrap_or(("none", None));
+    let uplink = match &facts.uplink {
+        Found::Link(uplink) => uplink.name.to_string(),
+        Found::Nothing { .. } => asked.uplink.to_string(),
     };
-    let link = machine.known(Side::Target, &asked.ifname);
+    let link = machine.known(Side::Target, &facts.ifname);
     Report {
         target: target.name.clone(),
         runtime: target.runtime.as_str(),
         id: target.id.clone(),
         pid: facts.pid,
-        ifname: asked.ifname.to_string(),
+        ifname: facts.ifname.to_string(),
         host_ifname,
         uplink,
         kind,
@@ -141,7 +151,7 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         gateways: asked.defaults().iter().map(|gateway| gateway.to_string()).collect(),
         mac: link.map(kernel::Link::mac),
         mtu: link.map(|link| link.mtu),
-        vlan: asked.link_address.vlan.map(crate::spec::Vlan::id),
+        vlan: facts.vlan.map(Vlan::id),
         changed: true,
     }
 }

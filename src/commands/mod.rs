@@ -19,7 +19,7 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
     match asked.verb {
         Verb::Show(text) => report::show(&text)?,
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
-        Verb::Run(run) => return run::run(&run),
+        Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words)?,
         Verb::Exec(exec) => return exec::exec(&exec),
     }

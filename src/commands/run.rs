@@ -38,7 +38,7 @@ const WHILE_RUNNING: [Signal; 7] = [
 ];
 
 /// Runs a command in a network namespace of its own; the exit code is the command's.
-pub fn run(words: &RunWords) -> Result<u8, Error> {
+pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let name = words.command[0].to_string_lossy().into_owned();
     let program = program::find(&words.command[0])?;
     let home = own_namespace()?;
@@ -50,6 +50,9 @@ pub fn run(words: &RunWords) -> Result<u8, Error> {
         .map_err(|error| Error::kernel("setting lo up in the new namespace", error))?;
     let facts = observe(&words.attach, &target, &mut machine)?;
     let steps = plan::attach(&words.attach, &facts)?;
+    if !quiet {
+        plan::warnings(&facts).iter().for_each(report::tell);
+    }
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;
     let code = supervise(&program, words, (&target.netns, &home), held.before());

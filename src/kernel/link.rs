@@ -1,21 +1,16 @@
-//! Links: found by one question, made by one request.
+//! Links: found by one question, changed by one request.
 
-use std::os::fd::{AsFd, AsRawFd};
-
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
+use netlink_packet_core::NlasIterator;
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{
-    InfoData, InfoVeth, LinkAttribute, LinkExtentMask, LinkMessage, MacVlanMode,
-};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage};
 use nix::errno::Errno;
-use rtnetlink::{LinkBridge, LinkMacVlan, LinkMessageBuilder, LinkUnspec, LinkVeth};
+use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::socket::attributes;
-use super::{KernelError, NetNs, Request, RouteSocket};
-use crate::spec::Mode;
+use super::{KernelError, Request, RouteSocket};
 
 /// Bytes of `struct ifinfomsg`.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 /// `IFF_UP`.
 const UP: u32 = 1;
 /// `IFF_LOWER_UP`, include/uapi/linux/if.h.
@@ -24,10 +19,16 @@ const LOWER_UP: u32 = 1 << 16;
 const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
+const LOWER: u16 = 5;
 const MASTER: u16 = 10;
 const LINKINFO: u16 = 18;
+const ALIAS: u16 = 20;
 const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
+const VLAN_ID: u16 = 1;
+const BRIDGE_VLAN_FILTERING: u16 = 7;
+const BRIDGE_VLAN_DEFAULT_PVID: u16 = 39;
 
 /// What the kernel says of a link, as far as rpipe needs it.
 ///
@@ -54,6 +55,16 @@ pub struct Link {
     pub master: Option<u32>,
     /// What kind of port it is: `bridge`, `bond` …
     pub port_kind: Option<String>,
+    /// The link it is on, as a VLAN or a macvlan is; in its own namespace or another.
+    pub lower: Option<u32>,
+    /// Its alias, empty when it has none.
+    pub alias: String,
+    /// The VLAN of an 802.1Q link.
+    pub vlan: Option<u16>,
+    /// Whether a bridge's ports can be in different VLANs.
+    pub vlan_filtering: bool,
+    /// The VLAN that a bridge puts new ports into; 0 for none.
+    pub default_vlan: u16,
 }
 
 impl Link {
@@ -73,20 +84,42 @@ impl Link {
                 ADDRESS => link.address = value.to_vec(),
                 NAME => link.name = text(value),
                 MTU => link.mtu = number(value)?,
+                LOWER => link.lower = number(value),
                 MASTER => link.master = number(value),
-                LINKINFO => {
-                    for info in NlasIterator::new(value).flatten() {
-                        match info.kind() {
-                            INFO_KIND => link.kind = Some(text(info.value())),
-                            INFO_SLAVE_KIND => link.port_kind = Some(text(info.value())),
-                            _ => {}
-                        }
-                    }
-                }
+                ALIAS => link.alias = text(value),
+                LINKINFO => link.read_info(value),
                 _ => {}
             }
         }
         Some(link)
+    }
+
+    /// The kernel puts the kind first, so that it is known how to read the rest (`rtnl_link_info_fill`).
+    fn read_info(&mut self, value: &[u8]) {
+        for info in NlasIterator::new(value).flatten() {
+            match info.kind() {
+                INFO_KIND => self.kind = Some(text(info.value())),
+                INFO_SLAVE_KIND => self.port_kind = Some(text(info.value())),
+                INFO_DATA => self.read_data(info.value()),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_data(&mut self, value: &[u8]) {
+        let short = |value: &[u8]| value.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes));
+        for data in NlasIterator::new(value).flatten() {
+            match (self.kind.as_deref(), data.kind()) {
+                (Some("vlan"), VLAN_ID) => self.vlan = short(data.value()),
+                (Some("bridge"), BRIDGE_VLAN_FILTERING) => {
+                    self.vlan_filtering = data.value().first().is_some_and(|on| *on != 0);
+                }
+                (Some("bridge"), BRIDGE_VLAN_DEFAULT_PVID) => {
+                    self.default_vlan = short(data.value()).unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The MAC address in the usual notation, empty when it has none.
@@ -152,6 +185,18 @@ pub fn link_by_mac(socket: &mut RouteSocket, mac: [u8; 6]) -> Result<Option<Link
     Ok(links.into_iter().next())
 }
 
+/// The 802.1Q link for that VLAN of the link of that index. Equal to `ip -d link show type vlan`, searched.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn find_vlan(socket: &mut RouteSocket, parent: u32, vlan: u16) -> Result<Option<Link>, KernelError> {
+    let mut message = LinkMessageBuilder::<LinkUnspec>::default().build();
+    message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Vlan)]));
+    let of_parent = |link: &Link| link.lower == Some(parent) && link.vlan == Some(vlan);
+    let links = socket.dump(&get(message), |payload| Link::read(payload).filter(of_parent))?;
+    Ok(links.into_iter().next())
+}
+
 /// Whether the bridge of that index has a port. Equal to `ip link show master BRIDGE`.
 ///
 /// # Errors
@@ -161,96 +206,6 @@ pub fn has_ports(socket: &mut RouteSocket, bridge: u32) -> Result<bool, KernelEr
     let ports =
         socket.dump(&request, |payload| Link::read(payload).filter(|link| link.master == Some(bridge)))?;
     Ok(!ports.is_empty())
-}
-
-fn create(message: LinkMessage) -> Request {
-    Request::new(&RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
-}
-
-/// `ip link add NAME address MAC up type bridge`. A MAC that is set stays, whatever ports come and go
-/// (`br_stp_recalculate_bridge_id`, net/bridge/br_stp_if.c); STP is off by default.
-#[must_use]
-pub fn create_bridge(name: &str, mac: [u8; 6]) -> Request {
-    create(LinkBridge::new(name).address(mac.to_vec()).up().build())
-}
-
-/// One queue a direction: the default of one a processor costs a quarter of the time of creation.
-fn single_queues<T>(builder: LinkMessageBuilder<T>) -> LinkMessageBuilder<T> {
-    builder
-        .append_extra_attribute(LinkAttribute::NumTxQueues(1))
-        .append_extra_attribute(LinkAttribute::NumRxQueues(1))
-}
-
-fn with_mac<T>(builder: LinkMessageBuilder<T>, mac: Option<[u8; 6]>) -> LinkMessageBuilder<T> {
-    match mac {
-        Some(mac) => builder.address(mac.to_vec()),
-        None => builder,
-    }
-}
-
-/// A veth pair to be made.
-#[derive(Debug, Clone, Copy)]
-pub struct VethLink<'a> {
-    /// The name of the host's end.
-    pub host_ifname: &'a str,
-    /// The index of its bridge.
-    pub bridge: u32,
-    /// Its largest packet in bytes.
-    pub host_mtu: u32,
-    /// The name of the other end.
-    pub ifname: &'a str,
-    /// The largest packet in bytes of the other end.
-    pub mtu: u32,
-    /// The MAC address of the other end; without one the kernel picks a random one.
-    pub mac: Option<[u8; 6]>,
-}
-
-/// A veth pair in one request: the host end up and a port of the bridge, the peer under its final name in
-/// its own namespace, where it is still down. Equal to `ip link add HOST_IFNAME mtu MTU master BRIDGE up type veth
-/// peer name IFNAME netns …`.
-///
-/// The kernel refuses a peer that is to be up at once (`ENOTCONN`).
-#[must_use]
-pub fn create_veth(veth: &VethLink<'_>, netns: &NetNs) -> Request {
-    let peer = LinkUnspec::new_with_name(veth.ifname).mtu(veth.mtu).setns_by_fd(netns.as_fd().as_raw_fd());
-    let peer = with_mac(single_queues(peer), veth.mac).build();
-    let host = LinkVeth::new(veth.host_ifname, veth.ifname)
-        .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-        .mtu(veth.host_mtu)
-        .controller(veth.bridge)
-        .up();
-    create(single_queues(host).build())
-}
-
-/// A macvlan to be made.
-#[derive(Debug, Clone, Copy)]
-pub struct MacvlanLink<'a> {
-    /// The index of the link that carries it.
-    pub parent: u32,
-    /// Its name.
-    pub ifname: &'a str,
-    /// How it deals with others on the same parent.
-    pub mode: Mode,
-    /// The largest packet in bytes.
-    pub mtu: u32,
-    /// Its MAC address; without one the kernel picks a random one.
-    pub mac: Option<[u8; 6]>,
-}
-
-/// A macvlan, made in its own namespace, where it is still down. Equal to `ip link add IFNAME link PARENT mtu MTU
-/// netns … type macvlan mode MODE`.
-#[must_use]
-pub fn create_macvlan(macvlan: &MacvlanLink<'_>, netns: &NetNs) -> Request {
-    let mode = match macvlan.mode {
-        Mode::Bridge => MacVlanMode::Bridge,
-        Mode::Private => MacVlanMode::Private,
-        Mode::Vepa => MacVlanMode::Vepa,
-        Mode::Passthru => MacVlanMode::Passthrough,
-    };
-    let link = LinkMacVlan::new(macvlan.ifname, macvlan.parent, mode)
-        .mtu(macvlan.mtu)
-        .setns_by_fd(netns.as_fd().as_raw_fd());
-    create(with_mac(single_queues(link), macvlan.mac).build())
 }
 
 /// A change of a link that is there.
@@ -269,6 +224,20 @@ pub fn set_link(index: u32, up: bool) -> Request {
 #[must_use]
 pub fn set_mac(index: u32, mac: [u8; 6]) -> Request {
     change(LinkUnspec::new_with_index(index).address(mac.to_vec()).build())
+}
+
+/// `ip link set dev … mtu BYTES`.
+#[must_use]
+pub fn set_mtu(index: u32, mtu: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).mtu(mtu).build())
+}
+
+/// `ip link set dev NAME alias TEXT`; an empty text takes the alias away. By name, so that it can travel with
+/// the creation of the link.
+#[must_use]
+pub fn set_alias(name: &str, alias: &str) -> Request {
+    // A name is looked up only when no index is given (`__rtnl_setlink`, net/core/rtnetlink.c).
+    change(LinkUnspec::new_with_name(name).alias(alias).build())
 }
 
 /// `ip link set dev … name NAME`, for a link that is down.

@@ -6,25 +6,33 @@
 
 mod addr;
 mod announce;
+mod create;
 mod entry;
 mod error;
 mod ipv6;
 mod link;
+mod moving;
 mod netns;
 mod route;
 mod socket;
+mod vlan;
 mod watch;
 
 pub use addr::{add_address, has_usable_address};
 pub use announce::set_arp_notify;
+pub use create::{
+    SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
+};
 pub use entry::{ENTRIES, EntryState, link_entry, look_up_entry, sweep_entries, unlink_entry};
 pub use error::KernelError;
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{
-    Link, MacvlanLink, VethLink, create_bridge, create_macvlan, create_veth, delete_link, find_link,
-    has_ports, link_by_index, link_by_mac, rename_link, set_link, set_mac,
+    Link, delete_link, find_link, find_vlan, has_ports, link_by_index, link_by_mac, rename_link, set_alias,
+    set_link, set_mac, set_mtu,
 };
+pub use moving::{Belongings, belongings, move_link};
 pub use netns::NetNs;
 pub use route::{DefaultRoute, add_default, add_host_route, add_route, find_default, restore_default};
 pub use socket::{Outcome, Request, RouteSocket};
+pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports};
 pub use watch::Watch;

@@ -1,16 +1,11 @@
 //! The plan of an attach.
 
-use std::net::IpAddr;
+use crate::spec::Attach;
 
-use crate::spec::{Attach, IfName, UplinkWord};
-
-use super::{Entry, Facts, Found, Refusal, Side, Step, Uplink, UplinkKind};
+use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, link};
 
 /// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
 const METRIC_V6: u32 = 1024;
-
-/// The MTU of a bridge without ports (`br_mtu_auto_adjust`, net/bridge/br_if.c).
-const NEW_BRIDGE_MTU: u32 = 1500;
 
 /// The metric of the default route that an attach sets.
 #[must_use]
@@ -23,137 +18,53 @@ pub fn default_metric(asked: &Attach, v4: bool) -> u32 {
 /// # Errors
 /// What is known to fail.
 pub fn attach(asked: &Attach, facts: &Facts) -> Result<Vec<Step>, Refusal> {
-    if asked.link_address.vlan.is_some() {
-        return Err(Refusal::Unsupported("a VLAN"));
-    }
     if facts.ifname_taken {
-        let (target, ifname) = (facts.target.clone(), asked.ifname.to_string());
+        let (target, ifname) = (facts.target.clone(), facts.ifname.to_string());
         return Err(Refusal::IfnameTaken { target, ifname });
     }
     let mut steps = Vec::with_capacity(10);
     if let (Entry::Missing(entry), Some(pid)) = (&facts.entry, facts.pid) {
         steps.push(Step::LinkNamespace { entry: entry.clone(), pid });
     }
-    create_link(&mut steps, asked, facts)?;
-    configure(&mut steps, asked, facts);
+    link::create(&mut steps, asked, facts)?;
+    configure::configure(&mut steps, asked, facts);
     Ok(steps)
 }
 
-/// The link itself, under its final name, in its namespace, still down.
-fn create_link(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(), Refusal> {
-    let ifname = asked.ifname.clone();
-    let mac = asked.link_address.mac.as_ref().map(crate::spec::MacWord::mac);
-    let host_ifname = facts.host_ifname.clone();
-    let taken = facts.host_ifname_taken.then(|| Refusal::HostIfnameTaken(host_ifname.to_string()));
-    let (uplink, create) = match &facts.uplink {
-        Found::Link(uplink) => (uplink.clone(), None),
-        Found::Nothing { fresh_mac } => {
-            let name = creatable(&asked.uplink)?;
-            let create = Step::CreateBridge { name: name.clone(), mac: *fresh_mac };
-            let mtu = asked.mtu.unwrap_or(NEW_BRIDGE_MTU);
-            // Its address is its own whatever its ports, so there is none to be given back.
-            (Uplink { name, kind: UplinkKind::Bridge, mac: None, mtu, up: true }, Some(create))
-        }
-    };
-    let (name, mtu) = (uplink.name.clone(), asked.mtu.unwrap_or(uplink.mtu));
-    if let (UplinkKind::Bridge, Some(mode)) = (uplink.kind, asked.mode) {
-        return Err(Refusal::ModeWithoutMacvlan { mode, bridge: name.to_string() });
+/// What will work and still may not be what was meant.
+#[must_use]
+pub fn warnings(facts: &Facts) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let (Some(vlan), Found::Link(uplink)) = (facts.vlan, &facts.uplink)
+        && matches!(uplink.kind, UplinkKind::Bridge { filtering: true, .. })
+        && !facts.vlan_has_ports
+    {
+        let name = &uplink.name;
+        warnings.push(format!(
+            "warning: no other port of {name} carries VLAN {vlan}, so it leads nowhere yet (`bridge vlan add dev PORT \
+             vid {vlan}` adds one)"
+        ));
     }
-    let set_up = (!uplink.up).then(|| Step::SetLink { side: Side::Host, ifname: name.clone(), up: true });
-    match (uplink.kind, taken) {
-        (UplinkKind::Bridge, Some(refusal)) => return Err(refusal),
-        (UplinkKind::Bridge, None) => {
-            steps.extend(create.into_iter().chain(set_up));
-            steps.push(Step::CreateVeth {
-                host_ifname,
-                bridge: name,
-                bridge_mac: uplink.mac,
-                ifname,
-                host_mtu: mtu.max(uplink.mtu),
-                mtu,
-                mac,
-            });
-        }
-        (UplinkKind::Parent, _) => {
-            steps.extend(set_up);
-            // Kernels before 6.14 look for the name of a link that is made in another namespace here as well.
-            let first = if facts.host_has_ifname { host_ifname } else { ifname.clone() };
-            let mode = asked.mode.unwrap_or_default();
-            let renamed = (first != ifname).then(|| Step::Rename { from: first.clone(), to: ifname });
-            steps.push(Step::CreateMacvlan { parent: name, ifname: first, mode, mtu, mac });
-            steps.extend(renamed);
-        }
-        (UplinkKind::OpenVswitch, _) => return Err(Refusal::Unsupported("an Open vSwitch bridge as uplink")),
-        (UplinkKind::Port, _) => return Err(Refusal::UplinkIsPort(name.to_string())),
-        (UplinkKind::NotEthernet, _) => return Err(Refusal::UplinkNotEthernet(name.to_string())),
-    }
-    Ok(())
-}
-
-/// A bridge that is made because its name asks for one.
-fn creatable(uplink: &UplinkWord) -> Result<IfName, Refusal> {
-    match uplink {
-        UplinkWord::Name(name) if name.as_str().starts_with("br") => Ok(name.clone()),
-        word => Err(Refusal::NoUplink(word.to_string())),
-    }
-}
-
-/// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
-fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
-    let ifname = || asked.ifname.clone();
-    if asked.speaks(false) && facts.ipv6_disabled {
-        steps.push(Step::EnableIpv6 { ifname: ifname() });
-    }
-    let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
-    if announce {
-        steps.push(Step::ArpNotify { ifname: ifname(), on: true });
-    }
-    steps.extend(asked.addresses.nets().map(|net| Step::AddAddress { ifname: ifname(), net }));
-    steps.push(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
-    if announce {
-        steps.push(Step::ArpNotify { ifname: ifname(), on: false });
-    }
-    let mut hops = Vec::new();
-    let next_hops = asked.defaults().iter().chain(asked.routes().filter_map(|route| route.gateway));
-    for gateway in next_hops.filter(|gateway| !is_on_link(asked, *gateway)) {
-        if !hops.contains(&gateway) {
-            hops.push(gateway);
-        }
-    }
-    steps.extend(hops.into_iter().map(|host| Step::AddHostRoute { ifname: ifname(), host }));
-    steps.extend(asked.routes().map(|route| Step::AddRoute {
-        ifname: ifname(),
-        route,
-        metric: asked.metric,
-    }));
-    steps.extend(asked.defaults().iter().map(|gateway| {
-        let v4 = gateway.is_ipv4();
-        let old = if v4 { facts.default_v4.clone() } else { facts.default_v6.clone() };
-        Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(asked, v4), old }
-    }));
-}
-
-/// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are
-/// on every link (RFC 4291 2.5.6).
-fn is_on_link(asked: &Attach, gateway: IpAddr) -> bool {
-    let link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    link_local || asked.addresses.nets().any(|net| net.contains(&gateway))
+    warnings
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{OldDefault, Script};
+    use crate::plan::{OldDefault, Script, Uplink};
+
+    const BRIDGE: UplinkKind = UplinkKind::Bridge { filtering: false, default_vlan: None };
 
     fn asked(words: [&str; 3]) -> Attach {
         let [uplink, ifname, addresses] = words;
         Attach {
             uplink: uplink.parse().unwrap(),
-            ifname: ifname.parse().unwrap(),
+            ifname: Some(ifname.parse().unwrap()),
             host_ifname: None,
             addresses: addresses.parse().unwrap(),
             link_address: crate::spec::LinkAddress::default(),
-            mode: None,
+            sharing: None,
+            direct: false,
             mtu: None,
             metric: None,
             routes: Vec::new(),
@@ -162,10 +73,22 @@ mod tests {
     }
 
     fn facts(kind: UplinkKind) -> Facts {
-        let uplink = Uplink { name: "up0".parse().unwrap(), kind, mac: None, mtu: 9000, up: false };
+        let uplink = Uplink {
+            name: "up0".parse().unwrap(),
+            kind,
+            mac: None,
+            mtu: 9000,
+            up: false,
+            alias: String::new(),
+            phy: None,
+        };
         Facts {
             target: "web".into(),
             pid: Some(7),
+            ifname: "eth1".parse().unwrap(),
+            vlan: None,
+            vlan_link: None,
+            vlan_has_ports: false,
             uplink: Found::Link(uplink),
             host_ifname: "veth1pl7".parse().unwrap(),
             host_ifname_taken: false,
@@ -186,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_bridge_gets_a_veth_and_routes_come_after_the_link_is_up() {
-        let facts = facts(UplinkKind::Bridge);
+        let facts = facts(BRIDGE);
         assert_eq!(
             script(&asked(["up0", "eth1", "10.0.0.2/24@10.9.0.1"]), &facts),
             "\
@@ -208,6 +131,7 @@ ip -n web route add default via 10.9.0.1 dev eth1 proto static
     fn a_parent_is_set_up_and_a_name_that_the_host_has_too_is_given_later() {
         let mut facts = facts(UplinkKind::Parent);
         facts.host_has_ifname = true;
+        facts.ifname = "eth0".parse().unwrap();
         facts.ipv6_disabled = true;
         facts.entry = Entry::Foreign("web".parse().unwrap());
         assert_eq!(
@@ -231,7 +155,7 @@ nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric
             ["10.1.0.0/16", "10.2.0.0/16@10.9.9.9", "fd00::/8"].map(|word| word.parse().unwrap()).into();
         asked.no_default = true;
         asked.metric = Some(7);
-        let mut facts = facts(UplinkKind::Bridge);
+        let mut facts = facts(BRIDGE);
         facts.entry = Entry::Right("web".parse().unwrap());
         let script = script(&asked, &facts);
         assert_eq!(
@@ -269,11 +193,11 @@ ip -n web -6 route add fd00::/8 dev eth1 metric 7 proto static
         let refusal = |words, facts: &Facts| attach(&asked(words), facts).unwrap_err();
         let words = ["up0", "eth1", "10.0.0.2/24"];
         assert_eq!(refusal(words, &facts(UplinkKind::Port)), Refusal::UplinkIsPort("up0".into()));
-        let taken = Facts { ifname_taken: true, ..facts(UplinkKind::Bridge) };
+        let taken = Facts { ifname_taken: true, ..facts(BRIDGE) };
         let expected = Refusal::IfnameTaken { target: "web".into(), ifname: "eth1".into() };
         assert_eq!(refusal(words, &taken), expected);
         let nothing = Found::Nothing { fresh_mac: crate::spec::Mac::local([0; 6]) };
-        let nothing = Facts { uplink: nothing, ..facts(UplinkKind::Bridge) };
+        let nothing = Facts { uplink: nothing, ..facts(BRIDGE) };
         assert_eq!(refusal(["eth7", "eth1", "0/0"], &nothing), Refusal::NoUplink("eth7".into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::spec::{EntryName, IfName, Mac};
+use crate::spec::{EntryName, IfName, Mac, Vlan};
 
 /// What was seen, once, before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,16 @@ pub struct Facts {
     pub target: String,
     /// The target's process, where it has one.
     pub pid: Option<i32>,
+    /// The name for the container's interface: the one asked for, or the usual one.
+    pub ifname: IfName,
     /// What the uplink's word leads to.
     pub uplink: Found,
+    /// The VLAN that is asked for, unless the word means something else on this uplink.
+    pub vlan: Option<Vlan>,
+    /// The 802.1Q interface for a VLAN on a parent, where one is asked for.
+    pub vlan_link: Option<VlanLink>,
+    /// Whether the bridge has another port in the VLAN that is asked for.
+    pub vlan_has_ports: bool,
     /// The name for a veth's host end: the one asked for, or a free one.
     pub host_ifname: IfName,
     /// Whether the host has a link of that name already.
@@ -56,16 +64,38 @@ pub struct Uplink {
     pub mtu: u32,
     /// Whether it is administratively up.
     pub up: bool,
+    /// Its alias, empty when it has none.
+    pub alias: String,
+    /// The wireless device it belongs to, which is moved as a whole.
+    pub phy: Option<u32>,
+}
+
+/// The interface that carries one VLAN of a parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VlanLink {
+    /// There is none: it is to be made under this name.
+    Missing(IfName),
+    /// It is there.
+    There(Uplink),
+    /// Something else has that name.
+    Taken(IfName),
 }
 
 /// What an existing host interface can serve as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UplinkKind {
     /// A Linux bridge: gets a veth.
-    Bridge,
+    Bridge {
+        /// Whether its ports can be in different VLANs.
+        filtering: bool,
+        /// The VLAN that it puts new ports into by itself, where there is one.
+        default_vlan: Option<Vlan>,
+    },
     /// A bridge or port of Open vSwitch.
     OpenVswitch,
-    /// Any other Ethernet interface: carries a macvlan.
+    /// An IP over InfiniBand interface: carries children of its own kind.
+    Ipoib,
+    /// Any other Ethernet interface: carries a macvlan or an ipvlan.
     Parent,
     /// A port of a bridge, which can carry nothing of its own.
     Port,

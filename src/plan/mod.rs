@@ -4,13 +4,16 @@
 //! here, before the first change. Each step knows its undo and prints itself as the equal command.
 
 mod attach;
+mod configure;
 mod facts;
+mod link;
 mod refusal;
 mod script;
 mod step;
+mod words;
 
-pub use attach::{attach, default_metric};
-pub use facts::{Entry, Facts, Found, OldDefault, Uplink, UplinkKind};
+pub use attach::{attach, default_metric, warnings};
+pub use facts::{Entry, Facts, Found, OldDefault, Uplink, UplinkKind, VlanLink};
 pub use refusal::Refusal;
 pub use script::Script;
 pub use step::{Side, Step};

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::spec::Mode;
+use crate::spec::{Sharing, SpecError, Vlan};
 
-/// An attach that cannot work on this machine as it is. Exit code 1, nothing was changed.
+/// An attach that cannot work on this machine as it is. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// No link of that name, and not one that is created on demand.
@@ -13,6 +13,10 @@ pub enum Refusal {
     UplinkIsPort(String),
     /// A loopback, tunnel or other link that carries no Ethernet.
     UplinkNotEthernet(String),
+    /// A VLAN on a bridge that does not tell VLANs apart.
+    BridgeNotFiltering(String),
+    /// A bridge is to be moved into the container.
+    BridgeCannotMove(String),
     /// The target has a link of that name.
     IfnameTaken {
         /// The target's name.
@@ -22,13 +26,41 @@ pub enum Refusal {
     },
     /// The host has a link of the name for the veth's host end.
     HostIfnameTaken(String),
-    /// A macvlan's mode, for an uplink that gets no macvlan.
-    ModeWithoutMacvlan {
-        /// The mode asked for.
-        mode: Mode,
+    /// The host has another link under the name of the 802.1Q interface.
+    VlanNameTaken {
+        /// The name.
+        name: String,
+        /// The VLAN that it should carry.
+        vlan: Vlan,
+        /// The parent that it should be on.
+        parent: String,
+    },
+    /// A macvlan or an ipvlan, on a bridge.
+    SharingOnBridge {
+        /// What was asked for.
+        sharing: Sharing,
         /// The uplink.
         bridge: String,
     },
+    /// A macvlan or an ipvlan, on InfiniBand.
+    SharingOnIpoib {
+        /// What was asked for.
+        sharing: Sharing,
+        /// The uplink.
+        uplink: String,
+    },
+    /// A macvlan or an ipvlan, on nothing.
+    SharingOnDummy(Sharing),
+    /// A macvlan or an ipvlan, where the uplink itself is to go into the container.
+    SharingOfDirect(Sharing),
+    /// A MAC address for an ipvlan.
+    MacOfIpvlan,
+    /// A MAC address for an InfiniBand link.
+    MacOfIpoib(String),
+    /// A VLAN for a dummy.
+    VlanOfDummy,
+    /// A word that means nothing on this kind of uplink.
+    Word(SpecError),
     /// A word that this version does not act on yet.
     Unsupported(&'static str),
 }
@@ -36,31 +68,70 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoUplink(name) => {
-                write!(
+            // What older tools call an alias is a label of an address, not an interface.
+            Self::NoUplink(name) => match name.split_once(':').filter(|_| !name.starts_with("mac:")) {
+                Some((real, _)) => write!(
                     f,
-                    "uplink {name:?}: no such interface (`ip link` lists them; a name br… creates a bridge)"
-                )
-            }
-            Self::UplinkIsPort(name) => {
-                write!(
+                    "uplink {name:?}: is an alias, only another label for addresses of {real} (name {real} itself)"
+                ),
+                None => write!(
                     f,
-                    "uplink {name:?}: is a port of a bridge, which gets all its traffic (name the bridge instead)"
-                )
-            }
+                    "uplink {name:?}: no such interface (`ip link` lists them; a name br… creates a bridge, ovs… \
+                     one of Open vSwitch, dummy… a dummy)"
+                ),
+            },
+            Self::UplinkIsPort(name) => write!(
+                f,
+                "uplink {name:?}: is a port of a bridge, which gets all its traffic (name the bridge instead)"
+            ),
             Self::UplinkNotEthernet(name) => write!(f, "uplink {name:?}: is not an Ethernet interface"),
+            Self::BridgeNotFiltering(name) => write!(
+                f,
+                "uplink {name:?}: its ports are all in one network, vlan_filtering is off (`ip link set dev {name} \
+                 type bridge vlan_filtering 1` turns it on, for all its ports)"
+            ),
+            Self::BridgeCannotMove(name) => {
+                write!(f, "uplink {name:?}: is a bridge, which cannot move (leave --direct-phys out)")
+            }
             Self::IfnameTaken { target, ifname } => {
                 write!(f, "interface {ifname:?} in {target:?}: exists already (choose another name with -i)")
             }
             Self::HostIfnameTaken(name) => {
                 write!(f, "host interface {name:?}: exists already (choose another name with -l)")
             }
-            Self::ModeWithoutMacvlan { mode, bridge } => {
-                write!(
-                    f,
-                    "mode {mode}: is for a macvlan, and {bridge:?} is a bridge, which gets a veth (leave --mode out)"
-                )
+            Self::VlanNameTaken { name, vlan, parent } => write!(
+                f,
+                "host interface {name:?}: exists already and is not VLAN {vlan} of {parent} (rename or delete it)"
+            ),
+            Self::SharingOnBridge { sharing, bridge } => write!(
+                f,
+                "{sharing}: is for an uplink that is shared, and {bridge:?} is a bridge, which gets a veth (leave \
+                 --type and --mode out)"
+            ),
+            Self::SharingOnIpoib { sharing, uplink } => write!(
+                f,
+                "{sharing}: needs Ethernet, and {uplink:?} is InfiniBand, which gets a child of its own kind (leave \
+                 --type and --mode out)"
+            ),
+            Self::SharingOnDummy(sharing) => write!(
+                f,
+                "{sharing}: is for an uplink that is shared, and a dummy has none (leave --type and --mode out)"
+            ),
+            Self::SharingOfDirect(sharing) => write!(
+                f,
+                "{sharing}: is for an uplink that is shared, and --direct-phys gives it away (leave one of them out)"
+            ),
+            Self::MacOfIpvlan => {
+                f.write_str("MAC address: an ipvlan has that of its parent (leave it out, or use a macvlan)")
             }
+            Self::MacOfIpoib(uplink) => write!(
+                f,
+                "MAC address: {uplink:?} is InfiniBand, whose addresses the hardware gives (leave it out)"
+            ),
+            Self::VlanOfDummy => {
+                f.write_str("VLAN: a dummy leads nowhere, with or without one (leave it out)")
+            }
+            Self::Word(error) => error.fmt(f),
             Self::Unsupported(what) => write!(f, "{what}: not supported by this version"),
         }
     }

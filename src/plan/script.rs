@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::spec::{EntryName, Mac};
+use crate::spec::{EntryName, IfName, Mac};
 
 use super::{Entry, Facts, Side, Step};
 
@@ -46,11 +46,9 @@ impl<'a> Script<'a> {
 
     /// The command of one step.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table: one line a step")]
     pub fn command(&self, step: &Step) -> String {
-        let inside = |words: String| match &self.reach {
-            Reach::Entry(entry) => format!("ip -n {} {words}", quote(entry.as_str())),
-            Reach::Path(path) => format!("nsenter --net={} ip {words}", quote(path)),
-        };
+        let inside = |words: String| self.inside(&words);
         let on = |side: Side, words: String| match side {
             Side::Host => format!("ip {words}"),
             Side::Target => inside(words),
@@ -67,23 +65,67 @@ impl<'a> Script<'a> {
             Step::UnlinkNamespace { entry, .. } => {
                 format!("rm {}", quote(&format!("/var/run/netns/{entry}")))
             }
-            Step::CreateBridge { name, mac } => {
-                format!("ip link add name {} address {mac} up type bridge stp_state 0", quote(name.as_str()))
-            }
+            Step::CreateBridge { name, mac, filtering } => format!(
+                "ip link add name {} address {mac} up type bridge stp_state 0{}",
+                quote(name.as_str()),
+                if *filtering { " vlan_filtering 1" } else { "" },
+            ),
             Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, .. } => format!(
-                "ip link add name {} mtu {host_mtu} numtxqueues 1 numrxqueues 1 master {} up type veth \
+                "ip link add name {} mtu {host_mtu} numtxqueues 1 numrxqueues 1{} up type veth \
                  peer name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1",
                 quote(host_ifname.as_str()),
-                quote(bridge.as_str()),
+                bridge
+                    .as_ref()
+                    .map(|bridge| format!(" master {}", quote(bridge.as_str())))
+                    .unwrap_or_default(),
                 quote(ifname.as_str()),
                 mac_words(*mac),
             ),
-            Step::CreateMacvlan { parent, ifname, mode, mtu, mac } => format!(
-                "ip link add link {} name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1 type macvlan mode {mode}",
+            Step::SetPortVlan { port, vlan } => {
+                format!("bridge vlan add dev {} vid {vlan} pvid untagged", quote(port.as_str()))
+            }
+            Step::LeaveVlan { port, vlan } => {
+                format!("bridge vlan del dev {} vid {vlan}", quote(port.as_str()))
+            }
+            Step::CreateVlan { parent, name, vlan } => format!(
+                "ip link add link {} name {} up type vlan id {vlan}",
+                quote(parent.as_str()),
+                quote(name.as_str())
+            ),
+            Step::CreateShared { parent, ifname, sharing, mtu, mac } => format!(
+                "ip link add link {} name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1 type {} mode {}",
                 quote(parent.as_str()),
                 quote(ifname.as_str()),
                 mac_words(*mac),
+                sharing.kind(),
+                sharing.mode(),
             ),
+            Step::CreateIpoib { parent, ifname, pkey } => format!(
+                "ip link add link {} name {} netns {netns} type ipoib{}",
+                quote(parent.as_str()),
+                quote(ifname.as_str()),
+                pkey.map(|pkey| format!(" pkey {pkey}")).unwrap_or_default(),
+            ),
+            Step::CreateDummy { ifname, mtu, mac } => inside(format!(
+                "link add name {}{}{} type dummy",
+                quote(ifname.as_str()),
+                mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default(),
+                mac_words(*mac),
+            )),
+            Step::SetAlias { side, ifname, alias, .. } => {
+                on(*side, format!("link set dev {} alias {}", quote(ifname.as_str()), quote(alias)))
+            }
+            Step::MoveLink { from, to, phy, .. } => self.moved(&netns, from, to, *phy),
+            Step::ReturnLink { from, to, phy } => self.returned(from, to, *phy),
+            Step::RestoreAddresses { ifname } => {
+                format!("ip addr restore && ip route restore # the saved ones of {}", quote(ifname.as_str()))
+            }
+            Step::SetMac { ifname, mac, .. } => {
+                inside(format!("link set dev {} address {mac}", quote(ifname.as_str())))
+            }
+            Step::SetMtu { ifname, mtu, .. } => {
+                inside(format!("link set dev {} mtu {mtu}", quote(ifname.as_str())))
+            }
             Step::Rename { from, to } => {
                 inside(format!("link set dev {} name {}", quote(from.as_str()), quote(to.as_str())))
             }
@@ -133,6 +175,43 @@ impl<'a> Script<'a> {
                 on(*side, format!("link delete dev {}", quote(ifname.as_str())))
             }
             Step::DeleteBridge { name } => format!("ip link delete dev {}", quote(name.as_str())),
+        }
+    }
+
+    /// An interface that goes into the target.
+    fn moved(&self, netns: &str, from: &IfName, to: &IfName, phy: Option<u32>) -> String {
+        let (old, new) = (quote(from.as_str()), quote(to.as_str()));
+        match phy {
+            Some(phy) => format!(
+                "iw phy phy{phy} set netns name {netns} && {}",
+                self.inside(&format!("link set dev {old} name {new}"))
+            ),
+            None => format!("ip link set dev {old} netns {netns} name {new}"),
+        }
+    }
+
+    /// An interface that comes back, to where process 1 is.
+    fn returned(&self, from: &IfName, to: &IfName, phy: Option<u32>) -> String {
+        let (old, new) = (quote(from.as_str()), quote(to.as_str()));
+        let ip = |words: &str| self.inside(words);
+        match phy {
+            Some(phy) => {
+                let iw = match &self.reach {
+                    Reach::Entry(entry) => format!("ip netns exec {} iw", quote(entry.as_str())),
+                    Reach::Path(path) => format!("nsenter --net={} iw", quote(path)),
+                };
+                let rename = ip(&format!("link set dev {old} down name {new}"));
+                format!("{rename} && {iw} phy phy{phy} set netns 1")
+            }
+            None => ip(&format!("link set dev {old} netns 1 name {new}")),
+        }
+    }
+
+    /// `ip …` in the target's namespace.
+    fn inside(&self, words: &str) -> String {
+        match &self.reach {
+            Reach::Entry(entry) => format!("ip -n {} {words}", quote(entry.as_str())),
+            Reach::Path(path) => format!("nsenter --net={} ip {words}", quote(path)),
         }
     }
 

@@ -1,11 +1,10 @@
 //! The steps: one closed list of everything that can be done to a machine.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::spec::{EntryName, IfName, Mac, Mode, Route};
+use crate::spec::{EntryName, IfName, Mac, Pkey, Route, Sharing, Vlan};
 
 use super::OldDefault;
 
@@ -41,13 +40,15 @@ pub enum Step {
         name: IfName,
         /// Its MAC address.
         mac: Mac,
+        /// Whether its ports can be in different VLANs.
+        filtering: bool,
     },
-    /// Create a veth pair: one end up in a bridge of the host, the other in the target, down.
+    /// Create a veth pair: one end up on the host, the other in the target, down.
     CreateVeth {
         /// The host's end.
         host_ifname: IfName,
-        /// The bridge.
-        bridge: IfName,
+        /// The bridge that the host's end is a port of; none where another program makes it one.
+        bridge: Option<IfName>,
         /// The MAC address that the bridge has; one that is created keeps its own.
         bridge_mac: Option<Mac>,
         /// The target's end.
@@ -59,18 +60,113 @@ pub enum Step {
         /// The MAC address of the target's end.
         mac: Option<Mac>,
     },
-    /// Create a macvlan in the target, down.
-    CreateMacvlan {
+    /// Put a bridge port into a VLAN, untagged.
+    SetPortVlan {
+        /// The port.
+        port: IfName,
+        /// Its VLAN.
+        vlan: Vlan,
+    },
+    /// Take a bridge port out of a VLAN.
+    LeaveVlan {
+        /// The port.
+        port: IfName,
+        /// The VLAN it is in so far.
+        vlan: Vlan,
+    },
+    /// Create an 802.1Q interface on the host, up.
+    CreateVlan {
+        /// The host interface that carries it.
+        parent: IfName,
+        /// Its name.
+        name: IfName,
+        /// Its VLAN.
+        vlan: Vlan,
+    },
+    /// Create a macvlan or an ipvlan in the target, down.
+    CreateShared {
         /// The host interface that carries it.
         parent: IfName,
         /// Its name.
         ifname: IfName,
-        /// How it deals with others on the same parent.
-        mode: Mode,
+        /// What it is.
+        sharing: Sharing,
         /// The largest packet in bytes.
         mtu: u32,
         /// Its MAC address.
         mac: Option<Mac>,
+    },
+    /// Create a child of an IP over InfiniBand interface in the target, down.
+    CreateIpoib {
+        /// The host interface that carries it.
+        parent: IfName,
+        /// Its name.
+        ifname: IfName,
+        /// Its partition; the parent's without one.
+        pkey: Option<Pkey>,
+    },
+    /// Create a dummy in the target, down.
+    CreateDummy {
+        /// Its name.
+        ifname: IfName,
+        /// The largest packet in bytes; the kernel's usual one without it.
+        mtu: Option<u32>,
+        /// Its MAC address.
+        mac: Option<Mac>,
+    },
+    /// Write an alias, which is how rpipe knows its links again.
+    SetAlias {
+        /// Where the link is.
+        side: Side,
+        /// Its name.
+        ifname: IfName,
+        /// What is written.
+        alias: String,
+        /// What stood there; none for a link of our own making.
+        old: Option<String>,
+    },
+    /// Move an interface of the host into the target. It goes down on the way and loses its addresses.
+    MoveLink {
+        /// Its name on the host.
+        from: IfName,
+        /// Its name in the target.
+        to: IfName,
+        /// Whether it was up.
+        up: bool,
+        /// The wireless device to move, for an interface that cannot go without it.
+        phy: Option<u32>,
+    },
+    /// Move it back, under its old name.
+    ReturnLink {
+        /// Its name in the target.
+        from: IfName,
+        /// Its name on the host.
+        to: IfName,
+        /// The wireless device to move, for an interface that cannot go without it.
+        phy: Option<u32>,
+    },
+    /// Give an interface that is back on the host the addresses and routes that it had.
+    RestoreAddresses {
+        /// Its name.
+        ifname: IfName,
+    },
+    /// Change the MAC address of a link of the target.
+    SetMac {
+        /// Its name.
+        ifname: IfName,
+        /// What it gets.
+        mac: Mac,
+        /// What it had.
+        old: Option<Mac>,
+    },
+    /// Change the largest packet of a link of the target.
+    SetMtu {
+        /// Its name.
+        ifname: IfName,
+        /// What it gets, in bytes.
+        mtu: u32,
+        /// What it had.
+        old: u32,
     },
     /// Rename a link of the target that is down.
     Rename {
@@ -174,10 +270,33 @@ impl Step {
             }
             Self::CreateBridge { name, .. } => vec![Self::DeleteBridge { name: name.clone() }],
             Self::CreateVeth { host_ifname, bridge, bridge_mac, .. } => {
-                let restore = bridge_mac.map(|mac| Self::RestoreMac { bridge: bridge.clone(), mac });
+                let restore = bridge.clone().zip(*bridge_mac);
+                let restore = restore.map(|(bridge, mac)| Self::RestoreMac { bridge, mac });
                 std::iter::once(delete(Side::Host, host_ifname)).chain(restore).collect()
             }
-            Self::CreateMacvlan { ifname, .. } => vec![delete(Side::Target, ifname)],
+            Self::CreateVlan { name, .. } => vec![delete(Side::Host, name)],
+            Self::CreateShared { ifname, .. }
+            | Self::CreateIpoib { ifname, .. }
+            | Self::CreateDummy { ifname, .. } => vec![delete(Side::Target, ifname)],
+            Self::SetAlias { side, ifname, alias, old: Some(old) } => {
+                let (ifname, alias, old) = (ifname.clone(), old.clone(), Some(alias.clone()));
+                vec![Self::SetAlias { side: *side, ifname, alias, old }]
+            }
+            Self::MoveLink { from, to, up, phy } => {
+                let (from, to) = (to.clone(), from.clone());
+                let mut undo = vec![Self::ReturnLink { from, to: to.clone(), phy: *phy }];
+                if *up {
+                    undo.push(Self::SetLink { side: Side::Host, ifname: to.clone(), up: true });
+                }
+                undo.push(Self::RestoreAddresses { ifname: to });
+                undo
+            }
+            Self::SetMac { ifname, mac, old: Some(old) } => {
+                vec![Self::SetMac { ifname: ifname.clone(), mac: *old, old: Some(*mac) }]
+            }
+            Self::SetMtu { ifname, mtu, old } => {
+                vec![Self::SetMtu { ifname: ifname.clone(), mtu: *old, old: *mtu }]
+            }
             // The link goes by its new name from here on, so the undo of its creation no longer finds it.
             Self::Rename { to, .. } => vec![delete(Side::Target, to)],
             Self::SetLink { side: Side::Host, ifname, up } => {
@@ -195,6 +314,12 @@ impl Step {
             | Self::AddRoute { .. }
             | Self::RestoreDefault { .. }
             | Self::RestoreMac { .. }
+            | Self::SetPortVlan { .. }
+            | Self::LeaveVlan { .. }
+            | Self::SetAlias { old: None, .. }
+            | Self::SetMac { old: None, .. }
+            | Self::ReturnLink { .. }
+            | Self::RestoreAddresses { .. }
             | Self::DeleteLink { .. }
             | Self::DeleteBridge { .. }
             | Self::UnlinkNamespace { .. } => Vec::new(),
@@ -206,12 +331,21 @@ impl Step {
     #[must_use]
     pub fn acts_on(&self) -> Option<(Side, &IfName)> {
         match self {
-            Self::CreateVeth { bridge: link, .. }
-            | Self::RestoreMac { bridge: link, .. }
-            | Self::CreateMacvlan { parent: link, .. }
+            Self::CreateVeth { bridge, .. } => bridge.as_ref().map(|bridge| (Side::Host, bridge)),
+            Self::RestoreMac { bridge: link, .. }
+            | Self::CreateVlan { parent: link, .. }
+            | Self::CreateShared { parent: link, .. }
+            | Self::CreateIpoib { parent: link, .. }
+            | Self::SetPortVlan { port: link, .. }
+            | Self::LeaveVlan { port: link, .. }
+            | Self::MoveLink { from: link, .. }
+            | Self::RestoreAddresses { ifname: link }
             | Self::DeleteBridge { name: link } => Some((Side::Host, link)),
             Self::SetLink { side, ifname, .. } | Self::DeleteLink { side, ifname } => Some((*side, ifname)),
             Self::Rename { from: ifname, .. }
+            | Self::ReturnLink { from: ifname, .. }
+            | Self::SetMac { ifname, .. }
+            | Self::SetMtu { ifname, .. }
             | Self::EnableIpv6 { ifname }
             | Self::ArpNotify { ifname, .. }
             | Self::AddAddress { ifname, .. }
@@ -221,78 +355,9 @@ impl Step {
             Self::LinkNamespace { .. }
             | Self::UnlinkNamespace { .. }
             | Self::CreateBridge { .. }
+            | Self::CreateDummy { .. }
+            | Self::SetAlias { .. }
             | Self::RestoreDefault { .. } => None,
-        }
-    }
-
-    /// The short name of the step in JSON.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::LinkNamespace { .. } => "link_namespace",
-            Self::UnlinkNamespace { .. } => "unlink_namespace",
-            Self::CreateBridge { .. } => "create_bridge",
-            Self::CreateVeth { .. } => "create_veth",
-            Self::CreateMacvlan { .. } => "create_macvlan",
-            Self::Rename { .. } => "rename",
-            Self::SetLink { .. } => "set_link",
-            Self::EnableIpv6 { .. } => "enable_ipv6",
-            Self::ArpNotify { .. } => "arp_notify",
-            Self::AddAddress { .. } => "add_address",
-            Self::AddHostRoute { .. } => "add_host_route",
-            Self::AddRoute { .. } => "add_route",
-            Self::SetDefault { .. } => "set_default",
-            Self::RestoreMac { .. } => "restore_mac",
-            Self::RestoreDefault { .. } => "restore_default",
-            Self::DeleteLink { .. } => "delete_link",
-            Self::DeleteBridge { .. } => "delete_bridge",
-        }
-    }
-}
-
-/// What is tried, in the words of an error message and of `-v`.
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LinkNamespace { entry, .. } => write!(f, "linking the namespace as /var/run/netns/{entry}"),
-            Self::UnlinkNamespace { entry, .. } => write!(f, "removing /var/run/netns/{entry}"),
-            Self::CreateBridge { name, .. } => write!(f, "creating bridge {name}"),
-            Self::CreateVeth { host_ifname, bridge, ifname, .. } => {
-                write!(f, "creating veth pair {host_ifname} (on {bridge}) and {ifname}")
-            }
-            Self::CreateMacvlan { parent, ifname, .. } => write!(f, "creating macvlan {ifname} on {parent}"),
-            Self::Rename { from, to } => write!(f, "renaming {from} to {to}"),
-            Self::SetLink { ifname, up, .. } => {
-                write!(f, "setting {ifname} {}", if *up { "up" } else { "down" })
-            }
-            Self::EnableIpv6 { ifname } => write!(f, "enabling IPv6 on {ifname}"),
-            Self::ArpNotify { ifname, on } => {
-                write!(f, "turning arp_notify {} for {ifname}", if *on { "on" } else { "off" })
-            }
-            Self::AddAddress { ifname, net } => write!(f, "adding address {net} to {ifname}"),
-            Self::AddHostRoute { ifname, host } => {
-                write!(f, "adding a route to gateway {host} over {ifname}")
-            }
-            Self::AddRoute { ifname, route, .. } => {
-                write!(f, "adding a route to {} over {ifname}", route.net)?;
-                match route.gateway {
-                    Some(gateway) => write!(f, " via {gateway}"),
-                    None => Ok(()),
-                }
-            }
-            Self::SetDefault { ifname, gateway, .. } => {
-                write!(f, "setting the default route via {gateway} over {ifname}")
-            }
-            Self::RestoreMac { bridge, mac } => write!(f, "giving {bridge} its MAC address {mac} back"),
-            Self::RestoreDefault { old, .. } => {
-                f.write_str("restoring the default route")?;
-                match old.gateway {
-                    Some(gateway) => write!(f, " via {gateway}"),
-                    None => Ok(()),
-                }
-            }
-            Self::DeleteLink { ifname, .. } => write!(f, "deleting {ifname}"),
-            Self::DeleteBridge { name } => write!(f, "deleting bridge {name}"),
         }
     }
 }

@@ -1,22 +1,24 @@
 //! One attach as it was asked for: every word valid, nothing looked up yet.
 
-use super::{AddressList, Gateways, IfName, LinkAddress, Mode, Route, UplinkWord};
+use super::{AddressList, Gateways, IfName, LinkAddress, Route, Sharing, UplinkWord};
 
 /// What to wire, and how. The target is apart: `attach` looks one up, `run` makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attach {
     /// What the container is wired to.
     pub uplink: UplinkWord,
-    /// The name inside the container.
-    pub ifname: IfName,
+    /// The name inside the container; without one it is the usual one of the link's kind.
+    pub ifname: Option<IfName>,
     /// The name of the host's end of a veth pair; without one a name is made.
     pub host_ifname: Option<IfName>,
     /// The addresses and gateways.
     pub addresses: AddressList,
     /// MAC and VLAN.
     pub link_address: LinkAddress,
-    /// The mode of a macvlan; none asked for means bridge.
-    pub mode: Option<Mode>,
+    /// What an interface that shares its parent is to be; none asked for means a macvlan of mode bridge.
+    pub sharing: Option<Sharing>,
+    /// Move the uplink itself into the container.
+    pub direct: bool,
     /// The largest packet in bytes, instead of the uplink's.
     pub mtu: Option<u32>,
     /// The metric of the routes, instead of the kernel's own.

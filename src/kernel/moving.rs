@@ -1,0 +1,83 @@
+//! Interfaces that move from one namespace to another, and what they lose on the way.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::route::RouteMessage;
+use rtnetlink::LinkUnspec;
+
+use super::link::change;
+use super::socket::attributes;
+use super::{KernelError, NetNs, Request, RouteSocket};
+
+/// `RTM_NEWADDR` and `RTM_NEWROUTE`, include/uapi/linux/rtnetlink.h.
+const NEWADDR: u16 = 20;
+const NEWROUTE: u16 = 24;
+/// Bytes of `struct rtmsg`; the place of its fields.
+const ROUTE_HEADER: usize = 12;
+const TABLE: usize = 4;
+const PROTOCOL: usize = 5;
+/// `RT_TABLE_LOCAL` and `RTPROT_KERNEL`: what the kernel adds by itself with each address.
+const LOCAL: u8 = 255;
+const BY_KERNEL: u8 = 2;
+/// `RTA_OIF`.
+const OUTPUT: u16 = 4;
+
+/// The addresses and routes of a link, in the kernel's own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Belongings {
+    /// The number of the link.
+    pub index: u32,
+    addresses: Vec<Vec<u8>>,
+    routes: Vec<Vec<u8>>,
+}
+
+/// Remembers what a link loses when it moves. Equal to `ip addr save dev …` and `ip route save dev …`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn belongings(socket: &mut RouteSocket, index: u32) -> Result<Belongings, KernelError> {
+    let addresses = Request::new(&RouteNetlinkMessage::GetAddress(AddressMessage::default()), 0);
+    let addresses = socket.dump(&addresses, |payload| {
+        let at = payload.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
+        (at == Some(index)).then(|| payload.to_vec())
+    })?;
+    let routes = Request::new(&RouteNetlinkMessage::GetRoute(RouteMessage::default()), 0);
+    let routes = socket.dump(&routes, |payload| leads_over(payload, index).then(|| payload.to_vec()))?;
+    Ok(Belongings { index, addresses, routes })
+}
+
+/// Whether it is a route that somebody has set, over that link.
+fn leads_over(payload: &[u8], index: u32) -> bool {
+    let byte = |at: usize| payload.get(at).copied();
+    let over =
+        |attribute: &[u8]| attribute.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)) == Some(index);
+    byte(TABLE).is_some_and(|table| table != LOCAL)
+        && byte(PROTOCOL).is_some_and(|protocol| protocol != BY_KERNEL)
+        && attributes(payload, ROUTE_HEADER).any(|rta| rta.kind() == OUTPUT && over(rta.value()))
+}
+
+impl Belongings {
+    /// The requests that give everything back: addresses first, or the routes have nowhere to lead.
+    pub fn requests(&self) -> impl Iterator<Item = Request> {
+        let raw = |kind: u16| {
+            move |bytes: &Vec<u8>| Request::raw(kind, NLM_F_CREATE | NLM_F_REPLACE, bytes.clone())
+        };
+        // A gateway may be reached by another of the routes: those without one come first in a dump's order.
+        self.addresses.iter().map(raw(NEWADDR)).chain(self.routes.iter().rev().map(raw(NEWROUTE)))
+    }
+}
+
+/// `ip link set dev … netns … name NAME`. The kernel sets the link down, takes its addresses and tells everybody that it
+/// is gone. With `number` it is asked to be that index there, which kernels before 5.13 do not understand.
+#[must_use]
+pub fn move_link(index: u32, name: &str, netns: &NetNs, number: Option<u32>) -> Request {
+    let mut message =
+        LinkUnspec::new_with_index(index).name(name).setns_by_fd(netns.as_fd().as_raw_fd()).build();
+    let number = number.and_then(|number| i32::try_from(number).ok());
+    message.attributes.extend(number.map(LinkAttribute::NewIfIndex));
+    change(message)
+}

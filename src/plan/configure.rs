@@ -1,0 +1,49 @@
+//! The steps that give the link its addresses and routes.
+
+use std::net::IpAddr;
+
+use crate::spec::Attach;
+
+use super::{Facts, Side, Step, default_metric};
+
+/// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
+pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
+    let ifname = || facts.ifname.clone();
+    if asked.speaks(false) && facts.ipv6_disabled {
+        steps.push(Step::EnableIpv6 { ifname: ifname() });
+    }
+    let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
+    if announce {
+        steps.push(Step::ArpNotify { ifname: ifname(), on: true });
+    }
+    steps.extend(asked.addresses.nets().map(|net| Step::AddAddress { ifname: ifname(), net }));
+    steps.push(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
+    if announce {
+        steps.push(Step::ArpNotify { ifname: ifname(), on: false });
+    }
+    let mut hops = Vec::new();
+    let next_hops = asked.defaults().iter().chain(asked.routes().filter_map(|route| route.gateway));
+    for gateway in next_hops.filter(|gateway| !is_on_link(asked, *gateway)) {
+        if !hops.contains(&gateway) {
+            hops.push(gateway);
+        }
+    }
+    steps.extend(hops.into_iter().map(|host| Step::AddHostRoute { ifname: ifname(), host }));
+    steps.extend(asked.routes().map(|route| Step::AddRoute {
+        ifname: ifname(),
+        route,
+        metric: asked.metric,
+    }));
+    steps.extend(asked.defaults().iter().map(|gateway| {
+        let v4 = gateway.is_ipv4();
+        let old = if v4 { facts.default_v4.clone() } else { facts.default_v6.clone() };
+        Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(asked, v4), old }
+    }));
+}
+
+/// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are
+/// on every link (RFC 4291 2.5.6).
+fn is_on_link(asked: &Attach, gateway: IpAddr) -> bool {
+    let link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    link_local || asked.addresses.nets().any(|net| net.contains(&gateway))
+}

@@ -1,0 +1,248 @@
+//! The steps that make the container's link: each kind of uplink has its own way.
+
+use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Nic, Role, Sharing, Vlan};
+
+use super::{Facts, Found, Refusal, Side, Step, Uplink, UplinkKind, VlanLink};
+
+/// The MTU of a bridge without ports (`br_mtu_auto_adjust`, net/bridge/br_if.c).
+const NEW_BRIDGE_MTU: u32 = 1500;
+
+/// What a name that does not exist asks for.
+enum Creatable {
+    Bridge(IfName),
+    Dummy,
+}
+
+/// The link itself, under its final name, in its namespace, still down.
+pub(super) fn create(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(), Refusal> {
+    match &facts.uplink {
+        Found::Link(uplink) if asked.direct => direct(steps, asked, facts, uplink),
+        Found::Link(uplink) => match uplink.kind {
+            UplinkKind::Bridge { filtering, default_vlan } => {
+                let vlan = vlan(asked)?;
+                if vlan.is_some() && !filtering {
+                    return Err(Refusal::BridgeNotFiltering(uplink.name.to_string()));
+                }
+                steps.extend(set_up(uplink));
+                on_bridge(steps, asked, facts, uplink, vlan.map(|vlan| (vlan, default_vlan)))
+            }
+            UplinkKind::OpenVswitch => Err(Refusal::Unsupported("an Open vSwitch bridge as uplink")),
+            UplinkKind::Ipoib => on_ipoib(steps, asked, facts, uplink),
+            UplinkKind::Parent => on_parent(steps, asked, facts, uplink),
+            UplinkKind::Port => Err(Refusal::UplinkIsPort(uplink.name.to_string())),
+            UplinkKind::NotEthernet => Err(Refusal::UplinkNotEthernet(uplink.name.to_string())),
+        },
+        Found::Nothing { fresh_mac } => match creatable(asked)? {
+            Creatable::Bridge(name) => on_new_bridge(steps, asked, facts, name, *fresh_mac),
+            Creatable::Dummy => dummy(steps, asked, facts),
+        },
+    }
+}
+
+fn creatable(asked: &Attach) -> Result<Creatable, Refusal> {
+    let refused = || Refusal::NoUplink(asked.uplink.to_string());
+    let crate::spec::UplinkWord::Name(name) = &asked.uplink else { return Err(refused()) };
+    match name.as_str() {
+        _ if asked.direct => Err(refused()),
+        word if word.starts_with("br") => Ok(Creatable::Bridge(name.clone())),
+        word if word.starts_with("dummy") => Ok(Creatable::Dummy),
+        _ => Err(refused()),
+    }
+}
+
+fn mac(asked: &Attach) -> Option<Mac> {
+    asked.link_address.mac.as_ref().map(MacWord::mac)
+}
+
+fn vlan(asked: &Attach) -> Result<Option<Vlan>, Refusal> {
+    asked.link_address.vlan.as_ref().map(|word| word.vlan().map_err(Refusal::Word)).transpose()
+}
+
+fn set_up(uplink: &Uplink) -> Option<Step> {
+    (!uplink.up).then(|| Step::SetLink { side: Side::Host, ifname: uplink.name.clone(), up: true })
+}
+
+/// A bridge that is made because its name asks for one.
+fn on_new_bridge(
+    steps: &mut Vec<Step>,
+    asked: &Attach,
+    facts: &Facts,
+    name: IfName,
+    mac: Mac,
+) -> Result<(), Refusal> {
+    let vlan = vlan(asked)?;
+    let bridge = Uplink {
+        name: name.clone(),
+        kind: UplinkKind::Bridge { filtering: vlan.is_some(), default_vlan: Vlan::try_from(1).ok() },
+        // Its address is its own whatever its ports, so there is none to be given back.
+        mac: None,
+        mtu: asked.mtu.unwrap_or(NEW_BRIDGE_MTU),
+        up: true,
+        alias: String::new(),
+        phy: None,
+    };
+    steps.push(Step::CreateBridge { name: name.clone(), mac, filtering: vlan.is_some() });
+    let alias = Mark::new(Role::Bridge).to_string();
+    steps.push(Step::SetAlias { side: Side::Host, ifname: name, alias, old: None });
+    on_bridge(steps, asked, facts, &bridge, vlan.map(|vlan| (vlan, Vlan::try_from(1).ok())))
+}
+
+/// A veth pair whose host end is a port of the bridge: untagged in its VLAN where one is asked for.
+fn on_bridge(
+    steps: &mut Vec<Step>,
+    asked: &Attach,
+    facts: &Facts,
+    bridge: &Uplink,
+    vlan: Option<(Vlan, Option<Vlan>)>,
+) -> Result<(), Refusal> {
+    steps.push(veth(asked, facts, bridge, Some(bridge.name.clone()))?);
+    if let Some((vlan, default)) = vlan.filter(|(vlan, default)| Some(*vlan) != *default) {
+        let port = || facts.host_ifname.clone();
+        steps.push(Step::SetPortVlan { port: port(), vlan });
+        steps.extend(default.map(|vlan| Step::LeaveVlan { port: port(), vlan }));
+    }
+    Ok(())
+}
+
+/// A veth pair that inherits the bridge's MTU.
+fn veth(asked: &Attach, facts: &Facts, bridge: &Uplink, port_of: Option<IfName>) -> Result<Step, Refusal> {
+    if let Some(sharing) = asked.sharing {
+        return Err(Refusal::SharingOnBridge { sharing, bridge: bridge.name.to_string() });
+    }
+    if facts.host_ifname_taken {
+        return Err(Refusal::HostIfnameTaken(facts.host_ifname.to_string()));
+    }
+    let mtu = asked.mtu.unwrap_or(bridge.mtu);
+    Ok(Step::CreateVeth {
+        host_ifname: facts.host_ifname.clone(),
+        bridge: port_of,
+        bridge_mac: bridge.mac,
+        ifname: facts.ifname.clone(),
+        host_mtu: mtu.max(bridge.mtu),
+        mtu,
+        mac: mac(asked),
+    })
+}
+
+/// A macvlan or an ipvlan, on the parent or on its interface for the VLAN.
+fn on_parent(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink) -> Result<(), Refusal> {
+    let parent = parent(steps, asked, facts, uplink)?;
+    let sharing = asked.sharing.unwrap_or_default();
+    let mac = mac(asked);
+    if let (Sharing::Ipvlan(_), Some(_)) = (sharing, mac) {
+        return Err(Refusal::MacOfIpvlan);
+    }
+    let mtu = asked.mtu.unwrap_or(uplink.mtu);
+    under_its_name(steps, facts, |ifname| Step::CreateShared { parent, ifname, sharing, mtu, mac });
+    Ok(())
+}
+
+/// The parent, up; with a VLAN its 802.1Q interface, made where there is none.
+fn parent(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink) -> Result<IfName, Refusal> {
+    let vlan = vlan(asked)?;
+    steps.extend(set_up(uplink));
+    match (&facts.vlan_link, vlan) {
+        (Some(VlanLink::Missing(name)), Some(vlan)) => {
+            steps.push(Step::CreateVlan { parent: uplink.name.clone(), name: name.clone(), vlan });
+            let alias = Mark::new(Role::Vlan).to_string();
+            steps.push(Step::SetAlias { side: Side::Host, ifname: name.clone(), alias, old: None });
+            Ok(name.clone())
+        }
+        (Some(VlanLink::There(link)), Some(_)) => {
+            steps.extend(set_up(link));
+            Ok(link.name.clone())
+        }
+        (Some(VlanLink::Taken(name)), Some(vlan)) => {
+            Err(Refusal::VlanNameTaken { name: name.to_string(), vlan, parent: uplink.name.to_string() })
+        }
+        _ => Ok(uplink.name.clone()),
+    }
+}
+
+/// Kernels before 6.14 look for the name of a link that is made in another namespace here as well: where it is taken,
+/// the link gets its own name only there.
+fn under_its_name(steps: &mut Vec<Step>, facts: &Facts, create: impl FnOnce(IfName) -> Step) {
+    let last = facts.ifname.clone();
+    if facts.host_has_ifname {
+        steps.push(create(facts.host_ifname.clone()));
+        steps.push(Step::Rename { from: facts.host_ifname.clone(), to: last });
+    } else {
+        steps.push(create(last));
+    }
+}
+
+/// A child of an InfiniBand interface: of its partition, or of the one that is asked for.
+fn on_ipoib(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink) -> Result<(), Refusal> {
+    if asked.link_address.mac.is_some() {
+        return Err(Refusal::MacOfIpoib(uplink.name.to_string()));
+    }
+    if let Some(sharing) = asked.sharing {
+        return Err(Refusal::SharingOnIpoib { sharing, uplink: uplink.name.to_string() });
+    }
+    let pkey = asked.link_address.vlan.as_ref().map(|word| word.pkey().map_err(Refusal::Word)).transpose()?;
+    steps.extend(set_up(uplink));
+    let parent = uplink.name.clone();
+    under_its_name(steps, facts, |ifname| Step::CreateIpoib { parent, ifname, pkey });
+    steps.extend(asked.mtu.map(|mtu| Step::SetMtu { ifname: facts.ifname.clone(), mtu, old: uplink.mtu }));
+    Ok(())
+}
+
+/// A link that leads nowhere.
+fn dummy(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Result<(), Refusal> {
+    if asked.link_address.vlan.is_some() {
+        return Err(Refusal::VlanOfDummy);
+    }
+    if let Some(sharing) = asked.sharing {
+        return Err(Refusal::SharingOnDummy(sharing));
+    }
+    steps.push(Step::CreateDummy { ifname: facts.ifname.clone(), mtu: asked.mtu, mac: mac(asked) });
+    Ok(())
+}
+
+/// The interface itself, or its 802.1Q interface for the VLAN, moved into the container.
+///
+/// The mark is written first: whatever comes in between, the interface carries what it needs to get home.
+fn direct(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink) -> Result<(), Refusal> {
+    let name = uplink.name.to_string();
+    match uplink.kind {
+        UplinkKind::Bridge { .. } | UplinkKind::OpenVswitch => return Err(Refusal::BridgeCannotMove(name)),
+        UplinkKind::Port => return Err(Refusal::UplinkIsPort(name)),
+        UplinkKind::NotEthernet => return Err(Refusal::UplinkNotEthernet(name)),
+        UplinkKind::Parent | UplinkKind::Ipoib => {}
+    }
+    if let Some(sharing) = asked.sharing {
+        return Err(Refusal::SharingOfDirect(sharing));
+    }
+    let mut moved = uplink.clone();
+    if asked.link_address.vlan.is_some() {
+        moved.name = parent(steps, asked, facts, uplink)?;
+        moved.up = true;
+        if let Some(VlanLink::There(link)) = &facts.vlan_link {
+            moved = link.clone();
+        }
+    }
+    let nic = Nic {
+        name: moved.name.clone(),
+        up: moved.up,
+        mac: moved.mac,
+        mtu: moved.mtu,
+        alias: moved.alias.clone(),
+    };
+    let mark = Mark {
+        target: Some(facts.target.clone()),
+        uplink: Some(uplink.name.clone()),
+        nic: Some(nic),
+        ..Mark::new(Role::Link)
+    };
+    steps.push(Step::SetAlias {
+        side: Side::Host,
+        ifname: moved.name.clone(),
+        alias: mark.to_string(),
+        old: Some(moved.alias),
+    });
+    let ifname = || facts.ifname.clone();
+    steps.push(Step::MoveLink { from: moved.name, to: ifname(), up: moved.up, phy: moved.phy });
+    steps.extend(mac(asked).map(|mac| Step::SetMac { ifname: ifname(), mac, old: moved.mac }));
+    steps.extend(asked.mtu.map(|mtu| Step::SetMtu { ifname: ifname(), mtu, old: moved.mtu }));
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The steps in words: for messages, for `-v`, and for JSON.
+
+use std::fmt;
+
+use crate::spec::Sharing;
+
+use super::Step;
+
+impl Step {
+    /// The short name of the step in JSON.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::LinkNamespace { .. } => "link_namespace",
+            Self::UnlinkNamespace { .. } => "unlink_namespace",
+            Self::CreateBridge { .. } => "create_bridge",
+            Self::CreateVeth { .. } => "create_veth",
+            Self::SetPortVlan { .. } => "set_port_vlan",
+            Self::LeaveVlan { .. } => "leave_vlan",
+            Self::CreateVlan { .. } => "create_vlan",
+            Self::CreateShared { sharing: Sharing::Macvlan(_), .. } => "create_macvlan",
+            Self::CreateShared { sharing: Sharing::Ipvlan(_), .. } => "create_ipvlan",
+            Self::CreateIpoib { .. } => "create_ipoib",
+            Self::CreateDummy { .. } => "create_dummy",
+            Self::SetAlias { .. } => "set_alias",
+            Self::MoveLink { .. } => "move_link",
+            Self::ReturnLink { .. } => "return_link",
+            Self::RestoreAddresses { .. } => "restore_addresses",
+            Self::SetMac { .. } => "set_mac",
+            Self::SetMtu { .. } => "set_mtu",
+            Self::Rename { .. } => "rename",
+            Self::SetLink { .. } => "set_link",
+            Self::EnableIpv6 { .. } => "enable_ipv6",
+            Self::ArpNotify { .. } => "arp_notify",
+            Self::AddAddress { .. } => "add_address",
+            Self::AddHostRoute { .. } => "add_host_route",
+            Self::AddRoute { .. } => "add_route",
+            Self::SetDefault { .. } => "set_default",
+            Self::RestoreMac { .. } => "restore_mac",
+            Self::RestoreDefault { .. } => "restore_default",
+            Self::DeleteLink { .. } => "delete_link",
+            Self::DeleteBridge { .. } => "delete_bridge",
+        }
+    }
+}
+
+/// What is tried, in the words of an error message and of `-v`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LinkNamespace { entry, .. } => write!(f, "linking the namespace as /var/run/netns/{entry}"),
+            Self::UnlinkNamespace { entry, .. } => write!(f, "removing /var/run/netns/{entry}"),
+            Self::CreateBridge { name, .. } => write!(f, "creating bridge {name}"),
+            Self::CreateVeth { host_ifname, bridge, ifname, .. } => {
+                write!(f, "creating veth pair {host_ifname}")?;
+                if let Some(bridge) = bridge {
+                    write!(f, " (on {bridge})")?;
+                }
+                write!(f, " and {ifname}")
+            }
+            Self::SetPortVlan { port, vlan } => write!(f, "putting bridge port {port} into VLAN {vlan}"),
+            Self::LeaveVlan { port, vlan } => write!(f, "taking bridge port {port} out of VLAN {vlan}"),
+            Self::CreateVlan { parent, name, vlan } => {
+                write!(f, "creating {name} for VLAN {vlan} on {parent}")
+            }
+            Self::CreateShared { parent, ifname, sharing, .. } => {
+                write!(f, "creating {} {ifname} on {parent}", sharing.kind())
+            }
+            Self::CreateIpoib { parent, ifname, .. } => write!(f, "creating ipoib {ifname} on {parent}"),
+            Self::CreateDummy { ifname, .. } => write!(f, "creating dummy {ifname}"),
+            Self::SetAlias { ifname, .. } => write!(f, "marking {ifname}"),
+            Self::MoveLink { from, to, phy, .. } => {
+                f.write_str("moving ")?;
+                if let Some(phy) = phy {
+                    write!(f, "wireless device phy{phy} with ")?;
+                }
+                write!(f, "{from} into the container as {to}")
+            }
+            Self::ReturnLink { from, to, .. } => write!(f, "moving {from} back to the host as {to}"),
+            Self::RestoreAddresses { ifname } => {
+                write!(f, "giving {ifname} its addresses and routes back")
+            }
+            Self::SetMac { ifname, mac, .. } => write!(f, "giving {ifname} the MAC address {mac}"),
+            Self::SetMtu { ifname, mtu, .. } => write!(f, "giving {ifname} the MTU {mtu}"),
+            Self::Rename { from, to } => write!(f, "renaming {from} to {to}"),
+            Self::SetLink { ifname, up, .. } => {
+                write!(f, "setting {ifname} {}", if *up { "up" } else { "down" })
+            }
+            Self::EnableIpv6 { ifname } => write!(f, "enabling IPv6 on {ifname}"),
+            Self::ArpNotify { ifname, on } => {
+                write!(f, "turning arp_notify {} for {ifname}", if *on { "on" } else { "off" })
+            }
+            Self::AddAddress { ifname, net } => write!(f, "adding address {net} to {ifname}"),
+            Self::AddHostRoute { ifname, host } => {
+                write!(f, "adding a route to gateway {host} over {ifname}")
+            }
+            Self::AddRoute { ifname, route, .. } => {
+                write!(f, "adding a route to {} over {ifname}", route.net)?;
+                match route.gateway {
+                    Some(gateway) => write!(f, " via {gateway}"),
+                    None => Ok(()),
+                }
+            }
+            Self::SetDefault { ifname, gateway, .. } => {
+                write!(f, "setting the default route via {gateway} over {ifname}")
+            }
+            Self::RestoreMac { bridge, mac } => write!(f, "giving {bridge} its MAC address {mac} back"),
+            Self::RestoreDefault { old, .. } => {
+                f.write_str("restoring the default route")?;
+                match old.gateway {
+                    Some(gateway) => write!(f, " via {gateway}"),
+                    None => Ok(()),
+                }
+            }
+            Self::DeleteLink { ifname, .. } => write!(f, "deleting {ifname}"),
+            Self::DeleteBridge { name } => write!(f, "deleting bridge {name}"),
+        }
+    }
+}
