@@ -175,6 +175,7 @@ fn socket_of(step: &Step) -> Option<Side> {
         | Step::EnableIpv6 { .. }
         | Step::MoveLink { phy: Some(_), .. }
         | Step::ReturnLink { phy: Some(_), .. }
+        | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. } => None,
     }
 }
@@ -248,6 +249,7 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. } => return Err(Errno::EOPNOTSUPP.into()),
     })
 }
@@ -267,6 +269,9 @@ fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<
         }
         Step::MoveLink { from, to, phy: Some(phy), .. } => phy::move_in(machine, *phy, from, to),
         Step::ReturnLink { from, to, phy: Some(phy) } => phy::move_back(machine, *phy, from, to),
+        Step::RestoreSettings { .. } => {
+            machine.belongings.as_ref().map_or(Ok(()), |belongings| belongings.settings.restore())
+        }
         Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
         _ => Err(Errno::EOPNOTSUPP.into()),
     }

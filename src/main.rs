@@ -7,15 +7,17 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let outcome = rpipe::cli::parse(std::env::args_os()).and_then(rpipe::commands::run);
+    let args: Vec<_> = std::env::args_os().collect();
+    let style = rpipe::cli::Style::of(&args);
+    let outcome = rpipe::cli::parse(args).and_then(rpipe::commands::run);
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            rpipe::report::tell(&error);
+            rpipe::report::tell_as(style.name(), &error);
             if let Some(signal) = error.signal() {
                 rpipe::signals::end_by(signal);
             }
-            ExitCode::from(error.exit_code())
+            ExitCode::from(style.exit_code(&error))
         }
     }
 }

@@ -46,7 +46,8 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     let ifname_taken = kernel::find_link(&mut machine.target, ifname.as_str()).map_err(look)?.is_some();
     let [default_v4, default_v6] = defaults(asked, target, machine)?;
     let entry = match (&target.entry, &target.process) {
-        (Some(name), Some(_)) => match kernel::look_up_entry(name.as_str(), &target.netns) {
+        (Some(name), Some(_)) if !asked.pipework => match kernel::look_up_entry(name.as_str(), &target.netns)
+        {
             EntryState::Missing => Entry::Missing(name.clone()),
             EntryState::Right => Entry::Right(name.clone()),
             EntryState::Foreign => Entry::Foreign(name.clone()),
@@ -87,7 +88,7 @@ fn ifname(asked: &Attach, kind: Option<UplinkKind>) -> Result<IfName, Error> {
 
 fn save(machine: &mut Machine<'_>, name: &IfName) -> Result<Belongings, KernelError> {
     let index = machine.index(Side::Host, name)?;
-    kernel::belongings(&mut machine.host, index)
+    kernel::belongings(&mut machine.host, index, name.as_str())
 }
 
 /// The default routes that ours would replace, remembered as the kernel has them.

@@ -52,7 +52,12 @@ struct StepReport {
 /// Tells of a trouble on standard error, in the form of all messages. When nobody can hear it, there is nobody to tell
 /// that either.
 pub fn tell(trouble: &impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "rpipe: {trouble}");
+    tell_as("rpipe", trouble);
+}
+
+/// The same under the name that the program was called by.
+pub fn tell_as(program: &str, trouble: &impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{program}: {trouble}");
 }
 
 /// Prints to standard output, which belongs to what was asked for.

@@ -2,10 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 
+use super::Style;
+
 /// Words that are verbs wherever the first word stands. `rpipe attach run …` reaches an interface called `run`.
-const VERBS: [&str; 9] = ["attach", "run", "wait", "exec", "route", "rule", "tc", "completions", "help"];
+pub(super) const VERBS: [&str; 9] =
+    ["attach", "run", "wait", "exec", "route", "rule", "tc", "completions", "help"];
 /// Verbs that pass everything behind the target on, also what looks like a flag of ours.
-const PASSED_ON: [&str; 3] = ["route", "rule", "tc"];
+pub(super) const PASSED_ON: [&str; 3] = ["route", "rule", "tc"];
 /// Flags that may come before the verb.
 const BEFORE_THE_VERB: [&str; 4] = ["-q", "--quiet", "--verbose", "--color"];
 /// Flags that stand alone.
@@ -13,7 +16,7 @@ const ALONE: [&str; 4] = ["-h", "--help", "-V", "--version"];
 
 /// Puts `attach` in where the verb is left out: before the first word that is neither a flag of all verbs nor
 /// a verb.
-pub fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
+pub fn with_verb(mut args: Vec<OsString>, style: Style) -> Vec<OsString> {
     let is = |word: &OsStr, list: &[&str]| list.iter().any(|known| word == *known);
     let verbose = |word: &OsStr| {
         word.to_str()
@@ -27,7 +30,7 @@ pub fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     } else if is(&args[place], &PASSED_ON) {
         let target = (place + 1..args.len()).find(|&i| !args[i].as_encoded_bytes().starts_with(b"-"));
         args.insert(target.map_or(args.len(), |target| target + 1), "--".into());
-    } else if !is(&args[place], &VERBS) && !is(&args[place], &ALONE) {
+    } else if !is(&args[place], style.verbs()) && !is(&args[place], &ALONE) {
         args.insert(place, "attach".into());
     }
     args
@@ -38,7 +41,9 @@ mod tests {
     use super::*;
 
     fn verbed(line: &str) -> String {
-        let words = with_verb(line.split(' ').map(OsString::from).collect());
+        let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+        let style = Style::of(&words);
+        let words = with_verb(words, style);
         words.join(OsStr::new(" ")).into_string().unwrap()
     }
 
@@ -54,6 +59,14 @@ mod tests {
         assert_eq!(verbed("rpipe route web -q --help"), "rpipe route web -- -q --help");
         assert_eq!(verbed("rpipe tc -v web -- -s qdisc"), "rpipe tc -v web -- -- -s qdisc");
         assert_eq!(verbed("rpipe rule --help"), "rpipe rule --help --");
+    }
+
+    #[test]
+    fn pipework_has_few_verbs() {
+        assert_eq!(verbed("/bin/pipework run web x"), "/bin/pipework attach run web x");
+        assert_eq!(verbed("pipework --wait"), "pipework wait");
+        assert_eq!(verbed("pipework route web show"), "pipework route web -- show");
+        assert_eq!(verbed("rpipework run web x"), "rpipework run web x");
     }
 
     #[test]

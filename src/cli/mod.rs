@@ -6,6 +6,7 @@
 
 mod args;
 mod classic;
+mod pipework;
 mod shells;
 mod usage;
 
@@ -21,6 +22,7 @@ use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, Vl
 pub use args::Cli;
 pub use args::WaitFor;
 use args::{AttachArgs, ExecArgs, Global, LinkArgs, RunArgs, ToolArgs, VerbArgs, WaitArgs};
+pub use pipework::{SYNTAX, Style};
 pub use shells::{command_for_shells, completions};
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
@@ -33,7 +35,7 @@ pub struct Asked {
     pub verb: Verb,
     /// How often `-v` was given.
     pub verbosity: u8,
-    /// Whether `-q` was given.
+    /// Whether `-q` was given. pipework is always silent.
     pub quiet: bool,
 }
 
@@ -42,6 +44,8 @@ pub struct Asked {
 pub enum Verb {
     /// Print this: help, version, a completion script.
     Show(String),
+    /// Print pipework's grammar, which is what it says when words are missing.
+    Syntax,
     /// Attach a running container.
     Attach(AttachWords),
     /// Run a command in a fresh namespace.
@@ -101,22 +105,32 @@ pub struct WaitWords {
 /// # Errors
 /// [`Error::Usage`] and [`Error::Spec`], both exit code 2.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
-    let args = classic::with_verb(args.into_iter().collect());
+    let args: Vec<_> = args.into_iter().collect();
+    let style = Style::of(&args);
+    let args = classic::with_verb(args, style);
+    if style == Style::Pipework {
+        return pipework::parse(args);
+    }
     if args.len() < 2 {
         return Err(Error::Usage(usage::NOTHING_ASKED.to_owned()));
     }
-    if let Some(cli) = quick(&args) {
-        return asked(cli);
+    match read(args) {
+        Ok(cli) => asked(cli),
+        Err(error) if !error.use_stderr() => Ok(show(error.to_string())),
+        Err(error) => Err(Error::Usage(usage::one_line(&error))),
     }
-    let cli =
-        match Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
-            Ok(cli) => cli,
-            Err(error) if !error.use_stderr() => {
-                return Ok(Asked { verb: Verb::Show(error.to_string()), verbosity: 0, quiet: true });
-            }
-            Err(error) => return Err(Error::Usage(usage::one_line(&error))),
-        };
-    asked(cli)
+}
+
+fn show(text: String) -> Asked {
+    Asked { verb: Verb::Show(text), verbosity: 0, quiet: true }
+}
+
+/// The words by the description of the flags.
+fn read(args: Vec<OsString>) -> Result<Cli, clap::Error> {
+    match quick(&args) {
+        Some(cli) => Ok(cli),
+        None => Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)),
+    }
 }
 
 /// An attach without the description of the other verbs, which costs a good part of what starting the process costs.
@@ -192,6 +206,7 @@ fn spec(
         link_address: link_address.map(str::parse).transpose()?.unwrap_or_default(),
         sharing: Sharing::of(link.link_type.as_deref(), link.mode.as_deref())?,
         direct: link.direct_phys,
+        pipework: false,
         mtu: link.mtu,
         metric: link.metric,
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,

@@ -138,6 +138,8 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         Found::Nothing { .. } => asked.uplink.to_string(),
     };
     let link = machine.known(Side::Target, &facts.ifname);
+    // What was asked for comes after the link was looked at, where it is not made with it.
+    let mac = asked.link_address.mac.as_ref().map(|word| word.mac().to_string());
     Report {
         target: target.name.clone(),
         runtime: target.runtime.as_str(),
@@ -149,8 +151,8 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         kind,
         addresses: asked.addresses.nets().map(|net| net.to_string()).collect(),
         gateways: asked.defaults().iter().map(|gateway| gateway.to_string()).collect(),
-        mac: link.map(kernel::Link::mac),
-        mtu: link.map(|link| link.mtu),
+        mac: mac.or_else(|| link.map(kernel::Link::mac)),
+        mtu: asked.mtu.or(link.map(|link| link.mtu)),
         vlan: facts.vlan.map(Vlan::id),
         changed: true,
     }

@@ -6,7 +6,7 @@ mod program;
 mod run;
 mod wait;
 
-use crate::cli::{Asked, Verb};
+use crate::cli::{Asked, SYNTAX, Verb};
 use crate::error::{Error, Exit};
 use crate::report;
 
@@ -18,6 +18,10 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
     start_logger(asked.verbosity);
     match asked.verb {
         Verb::Show(text) => report::show(&text)?,
+        Verb::Syntax => {
+            report::show(SYNTAX)?;
+            return Ok(Exit::Failed as u8);
+        }
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
         Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words)?,

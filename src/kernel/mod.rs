@@ -14,6 +14,7 @@ mod link;
 mod moving;
 mod netns;
 mod route;
+mod settings;
 mod socket;
 mod vlan;
 mod watch;
@@ -33,6 +34,7 @@ pub use link::{
 pub use moving::{Belongings, belongings, move_link};
 pub use netns::NetNs;
 pub use route::{DefaultRoute, add_default, add_host_route, add_route, find_default, restore_default};
+pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
 pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports};
 pub use watch::Watch;

@@ -11,7 +11,7 @@ use rtnetlink::LinkUnspec;
 
 use super::link::change;
 use super::socket::attributes;
-use super::{KernelError, NetNs, Request, RouteSocket};
+use super::{KernelError, NetNs, Request, RouteSocket, Settings};
 
 /// `RTM_NEWADDR` and `RTM_NEWROUTE`, include/uapi/linux/rtnetlink.h.
 const NEWADDR: u16 = 20;
@@ -26,11 +26,13 @@ const BY_KERNEL: u8 = 2;
 /// `RTA_OIF`.
 const OUTPUT: u16 = 4;
 
-/// The addresses and routes of a link, in the kernel's own words.
+/// The addresses and routes of a link, in the kernel's own words, and its settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Belongings {
     /// The number of the link.
     pub index: u32,
+    /// What stands under `/proc/sys/net`.
+    pub settings: Settings,
     addresses: Vec<Vec<u8>>,
     routes: Vec<Vec<u8>>,
 }
@@ -39,7 +41,7 @@ pub struct Belongings {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn belongings(socket: &mut RouteSocket, index: u32) -> Result<Belongings, KernelError> {
+pub fn belongings(socket: &mut RouteSocket, index: u32, name: &str) -> Result<Belongings, KernelError> {
     let addresses = Request::new(&RouteNetlinkMessage::GetAddress(AddressMessage::default()), 0);
     let addresses = socket.dump(&addresses, |payload| {
         let at = payload.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
@@ -47,7 +49,7 @@ pub fn belongings(socket: &mut RouteSocket, index: u32) -> Result<Belongings, Ke
     })?;
     let routes = Request::new(&RouteNetlinkMessage::GetRoute(RouteMessage::default()), 0);
     let routes = socket.dump(&routes, |payload| leads_over(payload, index).then(|| payload.to_vec()))?;
-    Ok(Belongings { index, addresses, routes })
+    Ok(Belongings { index, settings: Settings::read(name), addresses, routes })
 }
 
 /// Whether it is a route that somebody has set, over that link.

@@ -65,6 +65,7 @@ mod tests {
             link_address: crate::spec::LinkAddress::default(),
             sharing: None,
             direct: false,
+            pipework: false,
             mtu: None,
             metric: None,
             routes: Vec::new(),

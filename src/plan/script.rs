@@ -117,6 +117,9 @@ impl<'a> Script<'a> {
             }
             Step::MoveLink { from, to, phy, .. } => self.moved(&netns, from, to, *phy),
             Step::ReturnLink { from, to, phy } => self.returned(from, to, *phy),
+            Step::RestoreSettings { ifname } => {
+                format!("sysctl --system # the saved ones of {}", quote(ifname.as_str()))
+            }
             Step::RestoreAddresses { ifname } => {
                 format!("ip addr restore && ip route restore # the saved ones of {}", quote(ifname.as_str()))
             }

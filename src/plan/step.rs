@@ -145,6 +145,11 @@ pub enum Step {
         /// The wireless device to move, for an interface that cannot go without it.
         phy: Option<u32>,
     },
+    /// Give an interface that is back on the host the settings that it had.
+    RestoreSettings {
+        /// Its name.
+        ifname: IfName,
+    },
     /// Give an interface that is back on the host the addresses and routes that it had.
     RestoreAddresses {
         /// Its name.
@@ -284,7 +289,11 @@ impl Step {
             }
             Self::MoveLink { from, to, up, phy } => {
                 let (from, to) = (to.clone(), from.clone());
-                let mut undo = vec![Self::ReturnLink { from, to: to.clone(), phy: *phy }];
+                let mut undo = vec![
+                    Self::ReturnLink { from, to: to.clone(), phy: *phy },
+                    // Before it comes up, which is when they count.
+                    Self::RestoreSettings { ifname: to.clone() },
+                ];
                 if *up {
                     undo.push(Self::SetLink { side: Side::Host, ifname: to.clone(), up: true });
                 }
@@ -319,6 +328,7 @@ impl Step {
             | Self::SetAlias { old: None, .. }
             | Self::SetMac { old: None, .. }
             | Self::ReturnLink { .. }
+            | Self::RestoreSettings { .. }
             | Self::RestoreAddresses { .. }
             | Self::DeleteLink { .. }
             | Self::DeleteBridge { .. }
@@ -339,6 +349,7 @@ impl Step {
             | Self::SetPortVlan { port: link, .. }
             | Self::LeaveVlan { port: link, .. }
             | Self::MoveLink { from: link, .. }
+            | Self::RestoreSettings { ifname: link }
             | Self::RestoreAddresses { ifname: link }
             | Self::DeleteBridge { name: link } => Some((Side::Host, link)),
             Self::SetLink { side, ifname, .. } | Self::DeleteLink { side, ifname } => Some((*side, ifname)),

@@ -25,6 +25,7 @@ impl Step {
             Self::SetAlias { .. } => "set_alias",
             Self::MoveLink { .. } => "move_link",
             Self::ReturnLink { .. } => "return_link",
+            Self::RestoreSettings { .. } => "restore_settings",
             Self::RestoreAddresses { .. } => "restore_addresses",
             Self::SetMac { .. } => "set_mac",
             Self::SetMtu { .. } => "set_mtu",
@@ -77,6 +78,7 @@ impl fmt::Display for Step {
                 write!(f, "{from} into the container as {to}")
             }
             Self::ReturnLink { from, to, .. } => write!(f, "moving {from} back to the host as {to}"),
+            Self::RestoreSettings { ifname } => write!(f, "giving {ifname} its settings back"),
             Self::RestoreAddresses { ifname } => {
                 write!(f, "giving {ifname} its addresses and routes back")
             }

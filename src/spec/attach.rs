@@ -19,6 +19,8 @@ pub struct Attach {
     pub sharing: Option<Sharing>,
     /// Move the uplink itself into the container.
     pub direct: bool,
+    /// Leave behind what pipework would: no name for the namespace, its own words in Open vSwitch.
+    pub pipework: bool,
     /// The largest packet in bytes, instead of the uplink's.
     pub mtu: Option<u32>,
     /// The metric of the routes, instead of the kernel's own.

@@ -13,5 +13,6 @@ mod world;
 pub use docker::Docker;
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
-    Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag, names, words,
+    Called, Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag,
+    names, words,
 };

@@ -26,6 +26,13 @@ echo \"$pid\"
 exec cat >/dev/null
 ";
 
+/// The two names of rpipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    Rpipe,
+    Pipework,
+}
+
 /// What a command did.
 #[derive(Debug)]
 pub struct Output {
@@ -109,6 +116,17 @@ impl World {
     /// A line of words as a person types it, without quotes.
     pub fn line(&self, line: &str) -> Output {
         self.rpipe(&words(line))
+    }
+
+    /// The same line, called by one of its names.
+    pub fn called(&self, name: Called, line: &str) -> Output {
+        match name {
+            Called::Rpipe => self.line(line),
+            Called::Pipework => {
+                self.sh(&format!("ln -sf {RPIPE} /run/pipework")).ok();
+                self.run(&format!("/run/pipework {line}"))
+            }
+        }
     }
 
     pub fn run(&self, line: &str) -> Output {
