@@ -110,6 +110,13 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         (Step::CreateShared { .. }, Errno::EBUSY) => {
             Some("the uplink is in use by a bridge, bond, ipvlan or passthru macvlan: name that one instead")
         }
+        (
+            Step::CreateVlan { .. }
+            | Step::CreateShared { .. }
+            | Step::CreateIpoib { .. }
+            | Step::CreateDummy { .. },
+            Errno::EOPNOTSUPP,
+        ) => Some("the running kernel cannot do this kind, or its module cannot be loaded"),
         (Step::MoveLink { phy: None, .. }, Errno::EINVAL) => {
             Some("this kind of interface cannot leave its namespace: leave --direct-phys out")
         }
