@@ -155,10 +155,14 @@ fn kind(link: &Link) -> UplinkKind {
             default_vlan: Vlan::try_from(link.default_vlan).ok(),
         },
         Some("openvswitch") => UplinkKind::OpenVswitch,
-        _ if link.port_kind.as_deref() == Some("bridge") => UplinkKind::Port,
-        _ if link.layer == INFINIBAND => UplinkKind::Ipoib,
-        _ if link.layer != ETHERNET => UplinkKind::NotEthernet,
-        _ => UplinkKind::Parent,
+        _ => match link.port_kind.as_deref() {
+            Some("bridge") => UplinkKind::Port("bridge"),
+            Some("bond") => UplinkKind::Port("bond"),
+            Some("team") => UplinkKind::Port("team"),
+            _ if link.layer == INFINIBAND => UplinkKind::Ipoib,
+            _ if link.layer != ETHERNET => UplinkKind::NotEthernet,
+            _ => UplinkKind::Parent,
+        },
     }
 }
 

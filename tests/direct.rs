@@ -24,7 +24,7 @@ fn world_with_card() -> World {
     world
 }
 
-fn far_end<'w>(world: &'w World) -> Container<'w> {
+fn far_end(world: &World) -> Container<'_> {
     let peer = world.container();
     world.ip(&format!("link set other netns {}", peer.pid));
     peer.ip("link set other up");

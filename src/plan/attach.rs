@@ -193,7 +193,8 @@ ip -n web -6 route add fd00::/8 dev eth1 metric 7 proto static
     fn what_cannot_work_is_refused_before_anything_is_done() {
         let refusal = |words, facts: &Facts| attach(&asked(words), facts).unwrap_err();
         let words = ["up0", "eth1", "10.0.0.2/24"];
-        assert_eq!(refusal(words, &facts(UplinkKind::Port)), Refusal::UplinkIsPort("up0".into()));
+        let port = Refusal::UplinkIsPort { name: "up0".into(), of: "bridge" };
+        assert_eq!(refusal(words, &facts(UplinkKind::Port("bridge"))), port);
         let taken = Facts { ifname_taken: true, ..facts(BRIDGE) };
         let expected = Refusal::IfnameTaken { target: "web".into(), ifname: "eth1".into() };
         assert_eq!(refusal(words, &taken), expected);

@@ -97,8 +97,8 @@ pub enum UplinkKind {
     Ipoib,
     /// Any other Ethernet interface: carries a macvlan or an ipvlan.
     Parent,
-    /// A port of a bridge, which can carry nothing of its own.
-    Port,
+    /// A port of this kind of link, which gets all that arrives: it can carry nothing of its own.
+    Port(&'static str),
     /// A loopback or a link of another kind than Ethernet.
     NotEthernet,
 }

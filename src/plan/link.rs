@@ -29,7 +29,7 @@ pub(super) fn create(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Re
             UplinkKind::OpenVswitch => Err(Refusal::Unsupported("an Open vSwitch bridge as uplink")),
             UplinkKind::Ipoib => on_ipoib(steps, asked, facts, uplink),
             UplinkKind::Parent => on_parent(steps, asked, facts, uplink),
-            UplinkKind::Port => Err(Refusal::UplinkIsPort(uplink.name.to_string())),
+            UplinkKind::Port(of) => Err(Refusal::UplinkIsPort { name: uplink.name.to_string(), of }),
             UplinkKind::NotEthernet => Err(Refusal::UplinkNotEthernet(uplink.name.to_string())),
         },
         Found::Nothing { fresh_mac } => match creatable(asked)? {
@@ -206,7 +206,7 @@ fn direct(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink)
     let name = uplink.name.to_string();
     match uplink.kind {
         UplinkKind::Bridge { .. } | UplinkKind::OpenVswitch => return Err(Refusal::BridgeCannotMove(name)),
-        UplinkKind::Port => return Err(Refusal::UplinkIsPort(name)),
+        UplinkKind::Port(of) => return Err(Refusal::UplinkIsPort { name, of }),
         UplinkKind::NotEthernet => return Err(Refusal::UplinkNotEthernet(name)),
         UplinkKind::Parent | UplinkKind::Ipoib => {}
     }

@@ -9,8 +9,13 @@ use crate::spec::{Sharing, SpecError, Vlan};
 pub enum Refusal {
     /// No link of that name, and not one that is created on demand.
     NoUplink(String),
-    /// The uplink is a bridge's port: what arrives there belongs to the bridge.
-    UplinkIsPort(String),
+    /// The uplink is a port of a bridge, a bond …: what arrives there belongs to that.
+    UplinkIsPort {
+        /// The uplink.
+        name: String,
+        /// What it is a port of.
+        of: &'static str,
+    },
     /// A loopback, tunnel or other link that carries no Ethernet.
     UplinkNotEthernet(String),
     /// A VLAN on a bridge that does not tell VLANs apart.
@@ -80,9 +85,9 @@ impl fmt::Display for Refusal {
                      one of Open vSwitch, dummy… a dummy)"
                 ),
             },
-            Self::UplinkIsPort(name) => write!(
+            Self::UplinkIsPort { name, of } => write!(
                 f,
-                "uplink {name:?}: is a port of a bridge, which gets all its traffic (name the bridge instead)"
+                "uplink {name:?}: is a port of a {of}, which gets all its traffic (name the {of} instead)"
             ),
             Self::UplinkNotEthernet(name) => write!(f, "uplink {name:?}: is not an Ethernet interface"),
             Self::BridgeNotFiltering(name) => write!(
