@@ -11,7 +11,7 @@ fn world_with_card() -> World {
     let world = World::new();
     world
         .sh("ip link add card mtu 1400 address 02:00:00:00:00:aa type veth peer name other
-             for link in card other; do ip link set $link addrgenmode none up; done
+             for link in card other; do ip link set $link addrgenmode none; ip link set $link up; done
              ip link set card alias 'to the lab'
              ip addr add 10.5.0.2/24 brd + dev card
              ip addr add 10.5.0.3/24 dev card

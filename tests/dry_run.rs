@@ -49,7 +49,11 @@ fn strip(value: &mut Value) {
 fn world() -> World {
     let world = World::new();
     world.bridge("br0", "10.0.0.1/24");
-    world.sh("ip link add card mtu 1400 type veth peer name other; ip link set other up").ok();
+    world.sh("ip link add card mtu 1400 address 02:00:00:00:00:ca type veth peer name other; ip link set other up").ok();
+    // What not every kernel has.
+    let filtering = "ip link add brv type bridge vlan_filtering 1 2>/dev/null || exit 0
+        ip link set brv addrgenmode none; ip link set brv up";
+    world.sh(filtering).ok();
     world
 }
 
@@ -57,7 +61,7 @@ fn container(world: &World) -> Container<'_> {
     let container = world.container();
     container
         .sh("ip link add eth0 type veth peer name eth0p
-             for link in eth0 eth0p; do ip link set $link addrgenmode none up; done
+             for link in eth0 eth0p; do ip link set $link addrgenmode none; ip link set $link up; done
              ip addr add 172.17.0.2/16 dev eth0
              ip route add default via 172.17.0.1 dev eth0
              echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
@@ -101,6 +105,26 @@ fn on_a_card_that_is_down() {
 fn without_an_address() {
     script_does_the_same("br0", "0/0");
     script_does_the_same("br0", "0/0@10.0.0.1");
+}
+
+#[test]
+#[ignore = "needs the guest's kernel"]
+fn with_other_kinds() {
+    for (before, after) in [
+        ("card", "10.0.10.2/24 @10"),
+        ("card --direct-phys", "10.0.10.2/24 @10"),
+        ("card --type ipvlan --mode l3", "10.0.10.2/24"),
+        ("br7 -l h", "10.0.10.2/24 @10"),
+        ("-q brv -l h", "10.0.10.2/24 @10"),
+        ("dummy0 --mtu 1300", "10.0.10.2/24 02:00:00:00:00:07"),
+    ] {
+        script_does_the_same(before, after);
+    }
+}
+
+#[test]
+fn in_person() {
+    script_does_the_same("card --direct-phys --mtu 1300", "10.0.0.2/24@10.0.0.1 02:00:00:00:00:07");
 }
 
 #[test]

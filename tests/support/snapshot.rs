@@ -12,6 +12,8 @@ for what in 'addr' '-4 route show table all' '-6 route show table all' '-4 rule'
     ip -j -d $what
     echo
 done
+bridge -j vlan show
+echo
 echo ---
 grep . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/arp_notify \
     /proc/sys/net/ipv6/conf/*/disable_ipv6 /proc/sys/net/ipv6/conf/*/accept_dad \

@@ -164,7 +164,7 @@ impl World {
             "ip link add {name} type bridge
              ip link add {name}p type veth peer name {name}q
              ip link set {name}p master {name}
-             for link in {name} {name}p {name}q; do ip link set $link addrgenmode none up; done
+             for link in {name} {name}p {name}q; do ip link set $link addrgenmode none; ip link set $link up; done
              ip addr add {address} dev {name}"
         ))
         .ok();
@@ -293,7 +293,7 @@ pub fn container_with_routes(world: &World) -> Container<'_> {
     let container = world.container();
     container
         .sh("ip link add eth0 type veth peer name eth0p
-             for link in eth0 eth0p; do ip link set $link addrgenmode none up; done
+             for link in eth0 eth0p; do ip link set $link addrgenmode none; ip link set $link up; done
              ip addr add 172.17.0.2/16 dev eth0
              ip route add default via 172.17.0.1 dev eth0 proto static mtu 1400
              ip addr add fd17::2/64 dev eth0 nodad
