@@ -280,11 +280,9 @@ fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<
 /// Gives an interface that is back what it had. Goes on after a failure, so that as much as possible is there again.
 fn restore_addresses(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
     let Some(belongings) = machine.belongings.take() else { return Ok(()) };
-    if machine.index(Side::Host, ifname)? != belongings.index {
-        return Err(Errno::ENODEV.into());
-    }
+    let index = machine.index(Side::Host, ifname)?;
     let mut first_error = Ok(());
-    for request in belongings.requests() {
+    for request in belongings.requests(index) {
         first_error = first_error.and(machine.host.execute(request));
     }
     first_error

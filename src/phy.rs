@@ -20,7 +20,7 @@ pub fn of(ifname: &IfName) -> Option<u32> {
     number.trim_end().parse().ok()
 }
 
-/// `iw phy phyN set netns …`, then the name inside.
+/// `iw phy#N set netns …`, then the name inside.
 ///
 /// # Errors
 /// `ENOENT` when there is no `iw`, else what it or the kernel said.
@@ -57,7 +57,8 @@ fn rename(machine: &mut Machine<'_>, side: Side, from: &IfName, to: &IfName) -> 
     Ok(())
 }
 
-/// Runs `iw`, without a shell; its words on failure are the error's.
+/// Runs `iw`, without a shell; its words on failure are the error's. The device goes by its number: its name is looked up
+/// in a sysfs that may be another namespace's.
 fn iw(phy: u32, netns: &NetNs) -> Result<(), KernelError> {
     let missing = || KernelError {
         errno: Errno::ENOENT,
@@ -65,9 +66,9 @@ fn iw(phy: u32, netns: &NetNs) -> Result<(), KernelError> {
     };
     let program = which::which("iw").map_err(|_| missing())?;
     let file = format!("/proc/{}/fd/{}", std::process::id(), netns.as_fd().as_raw_fd());
-    debug!("iw phy phy{phy} set netns name {file}");
+    debug!("iw phy#{phy} set netns name {file}");
     let output = Command::new(program)
-        .args(["phy", &format!("phy{phy}"), "set", "netns", "name", &file])
+        .args([&format!("phy#{phy}"), "set", "netns", "name", &file])
         .stdin(Stdio::null())
         .output()?;
     if output.status.success() {

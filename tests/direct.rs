@@ -1,9 +1,12 @@
 //! `--direct-phys`: the interface itself goes into the container, and comes home when the attach fails.
 mod support;
 
+use std::process::Command;
+
 use serde_json::Value;
 use support::{
-    Called, Container, World, addresses, assert_same, container_with_routes, flag, names, snapshot,
+    Called, Container, RPIPE, World, addresses, assert_same, container_with_routes, finish, flag, names,
+    snapshot,
 };
 
 /// A world with an interface as a person has configured it, and its other end in a namespace of its own.
@@ -148,4 +151,45 @@ fn the_script_does_the_same() {
     assert!(scripted["ifalias"].as_str().unwrap().contains(home), "{scripted}");
     assert_eq!(addresses(&scripted), ["192.168.0.5/24"]);
     assert_eq!(scripted["mtu"], 1300);
+}
+
+/// A wireless interface goes with its whole device, which `iw` moves.
+#[test]
+#[ignore = "needs the guest's kernel"]
+fn a_wireless_device_moves_as_a_whole() {
+    let world = World::new();
+    // The simulated device comes up in the guest's first namespace; sysfs must be that of the world.
+    let netns = world.path("").parent().unwrap().join("ns/net");
+    let outside = format!(
+        "[ -d /run/guest ] || exit 1
+         modprobe mac80211_hwsim radios=1
+         iw phy#0 set netns name {}",
+        netns.display()
+    );
+    finish(Command::new("sh").args(["-euc", &outside])).ok();
+    world
+        .sh("mount -t sysfs sysfs /sys
+             ip link set wlan0 addrgenmode none; ip addr add 10.7.7.7/24 dev wlan0")
+        .ok();
+    let container = container_with_routes(&world);
+    container.ip("addr add fd00::1/64 dev eth0 nodad");
+    // Its number is the one thing that nl80211 does not let one choose.
+    let comparable = || {
+        let number = format!("\"ifindex\":{},\"ifname\":\"wlan0\"", world.link("wlan0")["ifindex"]);
+        snapshot(&world, &[&container]).replace(&number, "wlan0")
+    };
+
+    let before = comparable();
+    let line = format!("--direct-phys wlan0 {} 10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1", container.target());
+    world.line(&line).refused(1);
+    assert_same(&before, &comparable(), "back home");
+
+    let words = ["--direct-phys", "wlan0", &container.target(), "10.0.0.2/24"];
+    let said = finish(world.command("env").args(["PATH=/nowhere", RPIPE]).args(words)).refused(1);
+    assert!(said.contains("`iw`, which is not installed"), "{said}");
+    assert_same(&before, &comparable(), "without iw");
+
+    world.rpipe(&words).ok();
+    assert_eq!(names(&world.ip_json("link")), ["lo"]);
+    assert_eq!(addresses(&container.link("eth1")), ["10.0.0.2/24"]);
 }

@@ -74,7 +74,7 @@ fn what_is_in_a_bond_is_no_parent() {
     bond(&world);
     let container = world.container();
     let line = world.line(&format!("card1 {} 10.0.0.2/24", container.target())).refused(1);
-    assert!(line.starts_with("rpipe: "), "{line}");
+    assert!(line.contains("port of a bond") && line.contains("name the bond"), "{line}");
     assert_eq!(container.links(), ["lo"]);
 }
 

@@ -103,9 +103,8 @@ fn an_ipvlan_has_no_mac_address_of_its_own() {
 
 #[test]
 #[ignore = "needs the guest's kernel"]
-fn bonds_teams_and_vlans_are_parents() {
+fn teams_and_vlans_are_parents() {
     for (parent, made) in [
-        ("bond0", "ip link add bond0 type bond; ip link add x type dummy; ip link set x master bond0"),
         ("x.7", "ip link add x type dummy; ip link set x up; ip link add link x name x.7 type vlan id 7"),
         ("team0", "ip link add team0 type team; ip link add x type dummy; ip link set x master team0"),
     ] {
@@ -119,16 +118,4 @@ fn bonds_teams_and_vlans_are_parents() {
         world.line(&format!("{parent} {} -i eth2 10.0.1.2/24 @11", container.target())).ok();
         assert_eq!(world.link(&format!("{parent}.11"))["link"], parent);
     }
-}
-
-#[test]
-#[ignore = "needs the guest's kernel"]
-fn a_port_of_a_bond_is_no_parent() {
-    let world = World::new();
-    world.sh("ip link add bond0 type bond; ip link add x type dummy; ip link set x master bond0").ok();
-    let container = world.container();
-    let before = snapshot(&world, &[&container]);
-    let said = world.line(&format!("x {} 10.0.0.2/24", container.target())).refused(1);
-    assert!(said.contains("\"x\"") && said.contains("bond"), "{said}");
-    assert_same(&before, &snapshot(&world, &[&container]), &said);
 }

@@ -62,14 +62,35 @@ fn leads_over(payload: &[u8], index: u32) -> bool {
         && attributes(payload, ROUTE_HEADER).any(|rta| rta.kind() == OUTPUT && over(rta.value()))
 }
 
+/// The same route over the link of that number.
+fn over(mut route: Vec<u8>, index: u32) -> Vec<u8> {
+    let mut at = ROUTE_HEADER;
+    while let Some([a, b, c, d]) = route.get(at..at + 4).and_then(|head| <[u8; 4]>::try_from(head).ok()) {
+        let (length, kind) = (usize::from(u16::from_ne_bytes([a, b])), u16::from_ne_bytes([c, d]));
+        if let (OUTPUT, Some(number)) = (kind, route.get_mut(at + 4..at + 8)) {
+            number.copy_from_slice(&index.to_ne_bytes());
+        }
+        at += length.max(4).next_multiple_of(4);
+    }
+    route
+}
+
 impl Belongings {
-    /// The requests that give everything back: addresses first, or the routes have nowhere to lead.
-    pub fn requests(&self) -> impl Iterator<Item = Request> {
-        let raw = |kind: u16| {
-            move |bytes: &Vec<u8>| Request::raw(kind, NLM_F_CREATE | NLM_F_REPLACE, bytes.clone())
-        };
-        // A gateway may be reached by another of the routes: those without one come first in a dump's order.
-        self.addresses.iter().map(raw(NEWADDR)).chain(self.routes.iter().rev().map(raw(NEWROUTE)))
+    /// The requests that give everything back to the link, which may have another number by now: addresses first, or
+    /// the routes have nowhere to lead.
+    #[must_use]
+    pub fn requests(&self, index: u32) -> Vec<Request> {
+        let raw = |kind, bytes| Request::raw(kind, NLM_F_CREATE | NLM_F_REPLACE, bytes);
+        let addresses = self.addresses.iter().map(|bytes| {
+            let mut bytes = bytes.clone();
+            if let Some(number) = bytes.get_mut(4..8) {
+                number.copy_from_slice(&index.to_ne_bytes());
+            }
+            raw(NEWADDR, bytes)
+        });
+        // A gateway may be reached by another of the routes: the longer prefixes come later in a dump.
+        let routes = self.routes.iter().rev().map(|bytes| raw(NEWROUTE, over(bytes.clone(), index)));
+        addresses.chain(routes).collect()
     }
 }
 

@@ -186,7 +186,7 @@ impl<'a> Script<'a> {
         let (old, new) = (quote(from.as_str()), quote(to.as_str()));
         match phy {
             Some(phy) => format!(
-                "iw phy phy{phy} set netns name {netns} && {}",
+                "iw phy#{phy} set netns name {netns} && {}",
                 self.inside(&format!("link set dev {old} name {new}"))
             ),
             None => format!("ip link set dev {old} netns {netns} name {new}"),
@@ -204,7 +204,7 @@ impl<'a> Script<'a> {
                     Reach::Path(path) => format!("nsenter --net={} iw", quote(path)),
                 };
                 let rename = ip(&format!("link set dev {old} down name {new}"));
-                format!("{rename} && {iw} phy phy{phy} set netns 1")
+                format!("{rename} && {iw} phy#{phy} set netns 1")
             }
             None => ip(&format!("link set dev {old} netns 1 name {new}")),
         }
