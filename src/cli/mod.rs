@@ -196,6 +196,7 @@ fn spec(
         metric: link.metric,
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
         no_default: link.no_default,
+        pipework: false,
     };
     if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
         let refused = SpecError::new("MTU", &mtu.to_string(), "is too small for IPv6");

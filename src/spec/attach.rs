@@ -27,6 +27,8 @@ pub struct Attach {
     pub routes: Vec<Route>,
     /// Leave the default route as it is, gateways or not.
     pub no_default: bool,
+    /// Leave the names behind that pipework leaves.
+    pub pipework: bool,
 }
 
 impl Attach {
