@@ -9,8 +9,9 @@ use nix::sys::signal::Signal;
 
 use crate::kernel::{self, EntryState, KernelError, Outcome, Request, SharedLink, VethLink};
 use crate::machine::Machine;
+use crate::ovs;
 use crate::phy;
-use crate::plan::{Side, Step};
+use crate::plan::{OvsChange, Side, Step};
 use crate::signals::Held;
 use crate::spec::IfName;
 
@@ -91,6 +92,7 @@ fn is_done(step: &Step, machine: &mut Machine<'_>) -> bool {
             let link = kernel::find_link(&mut machine.host, name.as_str()).ok().flatten();
             link.is_some_and(|link| link.kind.as_deref() == Some("bridge"))
         }
+        Step::Ovs(OvsChange::AddBridge { name, .. }) => ovs::wait_for_link(machine, name).is_ok(),
         _ => false,
     }
 }
@@ -176,7 +178,8 @@ fn socket_of(step: &Step) -> Option<Side> {
         | Step::MoveLink { phy: Some(_), .. }
         | Step::ReturnLink { phy: Some(_), .. }
         | Step::RestoreSettings { .. }
-        | Step::RestoreAddresses { .. } => None,
+        | Step::RestoreAddresses { .. }
+        | Step::Ovs(_) => None,
     }
 }
 
@@ -250,7 +253,8 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
         | Step::RestoreSettings { .. }
-        | Step::RestoreAddresses { .. } => return Err(Errno::EOPNOTSUPP.into()),
+        | Step::RestoreAddresses { .. }
+        | Step::Ovs(_) => return Err(Errno::EOPNOTSUPP.into()),
     })
 }
 
@@ -272,6 +276,12 @@ fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<
         Step::RestoreSettings { .. } => {
             machine.belongings.as_ref().map_or(Ok(()), |belongings| belongings.settings.restore())
         }
+        Step::Ovs(change) => ovs::perform(change, machine).map_err(|failed| {
+            if failed.changed {
+                armed.undo.extend(change.undo());
+            }
+            failed.error
+        }),
         Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
         _ => Err(Errno::EOPNOTSUPP.into()),
     }

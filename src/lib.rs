@@ -23,6 +23,7 @@ pub mod error;
 pub mod kernel;
 pub mod machine;
 pub mod observe;
+pub mod ovs;
 pub mod phy;
 pub mod plan;
 pub mod report;

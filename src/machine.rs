@@ -4,6 +4,7 @@ use log::debug;
 use nix::errno::Errno;
 
 use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
+use crate::ovs::Ovs;
 use crate::plan::Side;
 use crate::spec::IfName;
 
@@ -24,6 +25,8 @@ pub struct Machine<'a> {
     pub defaults: [Option<DefaultRoute>; 2],
     /// What an interface that is to move has to lose.
     pub belongings: Option<Belongings>,
+    /// Open vSwitch, where it is needed.
+    pub ovs: Option<Ovs>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -45,6 +48,7 @@ impl<'a> Machine<'a> {
             ipv6_disabled,
             defaults: [None, None],
             belongings: None,
+            ovs: None,
             links: Vec::new(),
         })
     }

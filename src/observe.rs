@@ -6,12 +6,16 @@ use std::io;
 
 use log::debug;
 use md5::{Digest, Md5};
+use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Link, RouteSocket};
 use crate::machine::Machine;
+use crate::ovs::{self, KnownUplink, Ovs};
 use crate::phy;
-use crate::plan::{Entry, Facts, Found, OldDefault, Side, Uplink, UplinkKind, VlanLink, default_metric};
+use crate::plan::{
+    Entry, Facts, Found, OldDefault, OvsPort, Side, Uplink, UplinkKind, VlanLink, default_metric,
+};
 use crate::spec::{Attach, IfName, Mac, UplinkWord, Vlan};
 use crate::target::Target;
 
@@ -26,6 +30,7 @@ const INFINIBAND: u16 = 32;
 pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Result<Facts, Error> {
     let uplink = find_uplink(asked, machine)
         .map_err(|error| Error::kernel(format!("looking up uplink {:?}", asked.uplink.to_string()), error))?;
+    let (uplink, ovs_port) = look_at_ovs(uplink, asked, target, machine)?;
     let kind = uplink_kind(&uplink);
     let vlan = asked.link_address.vlan.as_ref().filter(|_| kind != Some(UplinkKind::Ipoib));
     let vlan = vlan.and_then(|word| word.vlan().ok());
@@ -56,6 +61,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     };
     Ok(Facts {
         target: target.name.clone(),
+        id: target.id.clone(),
         pid: target.process.as_ref().map(crate::target::Process::pid),
         ifname,
         uplink,
@@ -64,6 +70,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         vlan_has_ports,
         host_ifname,
         host_ifname_taken,
+        ovs_port,
         host_has_ifname,
         ifname_taken,
         default_v4,
@@ -76,7 +83,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
 fn uplink_kind(uplink: &Found) -> Option<UplinkKind> {
     match uplink {
         Found::Link(uplink) => Some(uplink.kind),
-        Found::Nothing { .. } => None,
+        Found::Nothing { .. } | Found::OvsWithoutLink(_) => None,
     }
 }
 
@@ -133,7 +140,7 @@ fn find_uplink(asked: &Attach, machine: &mut Machine<'_>) -> Result<Found, Kerne
 /// A link of the host as the plan sees it.
 fn learn_uplink(link: Link, machine: &mut Machine<'_>) -> Result<Uplink, KernelError> {
     // A kernel's name always parses: it has been through the same rules. Were it not so, there is no such link for us.
-    let name = link.name.parse::<IfName>().map_err(|_| nix::errno::Errno::EBADMSG)?;
+    let name = link.name.parse::<IfName>().map_err(|_| Errno::EBADMSG)?;
     debug!("uplink {name}: {link:?}");
     let uplink = Uplink {
         name: name.clone(),
@@ -156,6 +163,7 @@ fn kind(link: &Link) -> UplinkKind {
         },
         Some("openvswitch") => UplinkKind::OpenVswitch,
         _ => match link.port_kind.as_deref() {
+            Some("openvswitch") => UplinkKind::OvsPort,
             Some("bridge") => UplinkKind::Port("bridge"),
             Some("bond") => UplinkKind::Port("bond"),
             Some("team") => UplinkKind::Port("team"),
@@ -164,6 +172,78 @@ fn kind(link: &Link) -> UplinkKind {
             _ => UplinkKind::Parent,
         },
     }
+}
+
+/// What Open vSwitch says of the uplink, and of the name for the host's end.
+///
+/// That costs a program, so it is only asked about what can be its own: a link of its kind, a tap, which is what it makes
+/// without its kernel module, and a name for which it is to make a bridge.
+fn look_at_ovs(
+    uplink: Found,
+    asked: &Attach,
+    target: &Target,
+    machine: &mut Machine<'_>,
+) -> Result<(Found, OvsPort), Error> {
+    let (name, tap) = match (&uplink, &asked.uplink) {
+        (Found::Link(link), _) if link.kind == UplinkKind::OpenVswitch => (link.name.clone(), false),
+        (Found::Link(link), _) if link.kind == UplinkKind::Parent && is_tun(&link.name, machine) => {
+            (link.name.clone(), true)
+        }
+        (Found::Nothing { .. }, UplinkWord::Name(name))
+            if name.as_str().starts_with("ovs") && !asked.direct =>
+        {
+            (name.clone(), false)
+        }
+        _ => return Ok((uplink, OvsPort::Free)),
+    };
+    let look = |error| {
+        Error::kernel(format!("asking Open vSwitch for uplink {name:?}", name = name.as_str()), error)
+    };
+    let program = match Ovs::find() {
+        Ok(program) => program,
+        Err(_) if tap => return Ok((uplink, OvsPort::Free)),
+        Err(error) => return Err(look(error)),
+    };
+    let (port, taken) =
+        host_ifname(asked, &ifname(asked, uplink_kind(&uplink))?, target, &mut machine.host).map_err(look)?;
+    let known = program.look(&name, &port).map_err(look)?;
+    debug!("Open vSwitch: {known:?}");
+    let port = match known.port {
+        Some(ours) if !taken => {
+            if ours {
+                OvsPort::Stale
+            } else {
+                OvsPort::Taken
+            }
+        }
+        _ => OvsPort::Free,
+    };
+    machine.ovs = Some(program);
+    let found = match (uplink, known.uplink) {
+        (Found::Link(link), KnownUplink::Bridge) => {
+            Found::Link(Uplink { kind: UplinkKind::OpenVswitch, ..link })
+        }
+        (Found::Link(link), KnownUplink::Nothing) if tap => Found::Link(link),
+        (Found::Link(link), _) => Found::Link(Uplink { kind: UplinkKind::OvsPort, ..link }),
+        // Perhaps another rpipe is making it just now.
+        (_, KnownUplink::Bridge) => match ovs::wait_for_link(machine, &name) {
+            Ok(link) => {
+                let link = learn_uplink(link, machine).map_err(look)?;
+                Found::Link(Uplink { kind: UplinkKind::OpenVswitch, ..link })
+            }
+            Err(error) if error.errno == Errno::ETIMEDOUT => {
+                Found::OvsWithoutLink(known.error.unwrap_or_default())
+            }
+            Err(error) => return Err(look(error)),
+        },
+        (found, _) => found,
+    };
+    Ok((found, port))
+}
+
+/// Whether it is a tap, or a tun, which is no Ethernet.
+fn is_tun(name: &IfName, machine: &Machine<'_>) -> bool {
+    machine.known(Side::Host, name).is_some_and(|link| link.kind.as_deref() == Some("tun"))
 }
 
 /// What there is for the VLAN: on a parent its 802.1Q interface, on a bridge other ports.
@@ -193,7 +273,7 @@ fn find_vlan(
     let usual = format!("{parent}.{vlan}").parse::<IfName>();
     // Where that is too long, a name that is the same for the same VLAN of the same parent.
     let short = || format!("v{:06x}.{vlan}", digest(parent.as_str()) >> 16).parse();
-    let Ok(name) = usual.or_else(|_| short()) else { return Err(nix::errno::Errno::ENAMETOOLONG.into()) };
+    let Ok(name) = usual.or_else(|_| short()) else { return Err(Errno::ENAMETOOLONG.into()) };
     match kernel::find_link(&mut machine.host, name.as_str())? {
         Some(link) if link.lower == Some(index) && link.vlan == Some(vlan.id()) => {
             learn_uplink(link, machine).map(VlanLink::There)

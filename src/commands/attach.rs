@@ -8,7 +8,7 @@ use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
 use crate::observe::observe;
-use crate::plan::{self, Facts, Found, Script, Side, Step};
+use crate::plan::{self, Facts, Found, OvsChange, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
 use crate::spec::{Attach, Vlan};
@@ -106,6 +106,10 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         (Step::CreateVeth { .. } | Step::CreateShared { .. }, Errno::EEXIST) => {
             Some("a name was taken in the meantime: try again, or choose others with -i and -l")
         }
+        (Step::Ovs(_), Errno::ETIMEDOUT) => Some("ovs-vswitchd does not answer: is it running?"),
+        (Step::Ovs(OvsChange::AddBridge { .. }), _) => {
+            Some("ovs-vswitchd needs the kernel module openvswitch for this: is it loaded?")
+        }
         (Step::CreateVeth { .. }, Errno::EXFULL) => Some("a bridge has at most 1023 ports: use a second one"),
         (Step::CreateShared { .. }, Errno::EBUSY) => {
             Some("the uplink is in use by a bridge, bond, ipvlan or passthru macvlan: name that one instead")
@@ -142,7 +146,7 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
     let (kind, host_ifname) = created.unwrap_or(("none", None));
     let uplink = match &facts.uplink {
         Found::Link(uplink) => uplink.name.to_string(),
-        Found::Nothing { .. } => asked.uplink.to_string(),
+        Found::Nothing { .. } | Found::OvsWithoutLink(_) => asked.uplink.to_string(),
     };
     let link = machine.known(Side::Target, &facts.ifname);
     // What was asked for comes after the link was looked at, where it is not made with it.

@@ -8,13 +8,19 @@ use nix::errno::Errno;
 /// (the extended acknowledgement of netlink, `NLMSGERR_ATTR_MSG`, Linux 4.12).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelError {
-    /// The error number.
+    /// The error number; `UnknownErrno` where another program answers in the kernel's place, with words only.
     pub errno: Errno,
     /// The kernel's explanation, free of control characters.
     pub message: Option<String>,
 }
 
 impl KernelError {
+    /// What another program said no with.
+    #[must_use]
+    pub fn said(words: &str) -> Self {
+        Self { errno: Errno::UnknownErrno, message: Some(words.to_owned()) }
+    }
+
     /// Whether more privilege would have helped.
     #[must_use]
     pub fn is_permission(&self) -> bool {
@@ -37,6 +43,7 @@ impl From<std::io::Error> for KernelError {
 impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.message {
+            Some(message) if self.errno == Errno::UnknownErrno => f.write_str(message),
             Some(message) => write!(f, "{}: {message}", self.errno.desc()),
             None => f.write_str(self.errno.desc()),
         }

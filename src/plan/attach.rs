@@ -85,6 +85,7 @@ mod tests {
         };
         Facts {
             target: "web".into(),
+            id: None,
             pid: Some(7),
             ifname: "eth1".parse().unwrap(),
             vlan: None,
@@ -93,6 +94,7 @@ mod tests {
             uplink: Found::Link(uplink),
             host_ifname: "veth1pl7".parse().unwrap(),
             host_ifname_taken: false,
+            ovs_port: crate::plan::OvsPort::Free,
             host_has_ifname: false,
             ifname_taken: false,
             default_v4: None,
@@ -168,6 +170,38 @@ ip -n web route add 10.2.0.0/16 via 10.9.9.9 dev eth1 metric 7 proto static
 ip -n web -6 route add fd00::/8 dev eth1 metric 7 proto static
 "
             )
+        );
+    }
+
+    #[test]
+    fn open_vswitch_is_told_whose_port_it_is() {
+        let mut asked = asked(["up0", "eth1", "0/0"]);
+        asked.link_address = "@10".parse().unwrap();
+        let mut facts = facts(UplinkKind::OpenVswitch);
+        facts.id = Some("5eed".into());
+        facts.ovs_port = crate::plan::OvsPort::Stale;
+        let said = |asked: &Attach, facts: &Facts| {
+            let script = script(asked, facts).replace("external-ids:", "");
+            let lines = script.lines().filter_map(|line| line.strip_prefix("ovs-vsctl "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said(&asked, &facts),
+            [
+                "--if-exists del-port veth1pl7",
+                "add-port up0 veth1pl7 'tag=10' -- set Interface veth1pl7 'rpipe.interface=\"veth1pl7\"' \
+                 'rpipe.bridge=\"up0\"' 'rpipe.containerid=\"5eed\"' 'rpipe.containername=\"web\"' \
+                 'rpipe.nspid=\"7\"' 'rpipe.vlan=\"10\"'"
+            ]
+        );
+        asked.pipework = true;
+        asked.link_address.vlan = None;
+        facts.ovs_port = crate::plan::OvsPort::Free;
+        assert_eq!(
+            said(&asked, &facts),
+            ["add-port up0 veth1pl7 -- set Interface veth1pl7 'pipework.interface=\"veth1pl7\"' \
+             'pipework.bridge=\"up0\"' 'pipework.containerid=\"5eed\"' 'pipework.containername=\"/web\"' \
+             'pipework.nspid=\"7\"'"]
         );
     }
 

@@ -9,6 +9,8 @@ use crate::spec::{EntryName, IfName, Mac, Vlan};
 pub struct Facts {
     /// The target's name for people.
     pub target: String,
+    /// The engine's full id of it.
+    pub id: Option<String>,
     /// The target's process, where it has one.
     pub pid: Option<i32>,
     /// The name for the container's interface: the one asked for, or the usual one.
@@ -25,6 +27,8 @@ pub struct Facts {
     pub host_ifname: IfName,
     /// Whether the host has a link of that name already.
     pub host_ifname_taken: bool,
+    /// What Open vSwitch has under that name, where it was asked.
+    pub ovs_port: OvsPort,
     /// Whether the host has a link of the name that the container is to get.
     pub host_has_ifname: bool,
     /// Whether the target has a link of that name already.
@@ -49,6 +53,19 @@ pub enum Found {
         /// A random local address.
         fresh_mac: Mac,
     },
+    /// A bridge that Open vSwitch knows and that is not there: its words about that.
+    OvsWithoutLink(String),
+}
+
+/// What Open vSwitch has under the name of a veth's host end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OvsPort {
+    /// Nothing, or it was not asked.
+    Free,
+    /// The record of a container's port whose link is gone.
+    Stale,
+    /// A port of somebody else's.
+    Taken,
 }
 
 /// The uplink as it is.
@@ -91,8 +108,10 @@ pub enum UplinkKind {
         /// The VLAN that it puts new ports into by itself, where there is one.
         default_vlan: Option<Vlan>,
     },
-    /// A bridge or port of Open vSwitch.
+    /// A bridge of Open vSwitch: gets a veth.
     OpenVswitch,
+    /// A port of Open vSwitch, which can carry nothing of its own.
+    OvsPort,
     /// An IP over InfiniBand interface: carries children of its own kind.
     Ipoib,
     /// Any other Ethernet interface: carries a macvlan or an ipvlan.

@@ -2,7 +2,7 @@
 
 use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Nic, Role, Sharing, Vlan};
 
-use super::{Facts, Found, Refusal, Side, Step, Uplink, UplinkKind, VlanLink};
+use super::{Facts, Found, OvsChange, OvsPort, Refusal, Side, Step, Uplink, UplinkKind, VlanLink};
 
 /// The MTU of a bridge without ports (`br_mtu_auto_adjust`, net/bridge/br_if.c).
 const NEW_BRIDGE_MTU: u32 = 1500;
@@ -10,6 +10,7 @@ const NEW_BRIDGE_MTU: u32 = 1500;
 /// What a name that does not exist asks for.
 enum Creatable {
     Bridge(IfName),
+    OvsBridge(IfName),
     Dummy,
 }
 
@@ -26,7 +27,8 @@ pub(super) fn create(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Re
                 steps.extend(set_up(uplink));
                 on_bridge(steps, asked, facts, uplink, vlan.map(|vlan| (vlan, default_vlan)))
             }
-            UplinkKind::OpenVswitch => Err(Refusal::Unsupported("an Open vSwitch bridge as uplink")),
+            UplinkKind::OpenVswitch => on_ovs_bridge(steps, asked, facts, uplink),
+            UplinkKind::OvsPort => Err(Refusal::UplinkIsOvsPort(uplink.name.to_string())),
             UplinkKind::Ipoib => on_ipoib(steps, asked, facts, uplink),
             UplinkKind::Parent => on_parent(steps, asked, facts, uplink),
             UplinkKind::Port(of) => Err(Refusal::UplinkIsPort { name: uplink.name.to_string(), of }),
@@ -34,8 +36,12 @@ pub(super) fn create(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Re
         },
         Found::Nothing { fresh_mac } => match creatable(asked)? {
             Creatable::Bridge(name) => on_new_bridge(steps, asked, facts, name, *fresh_mac),
+            Creatable::OvsBridge(name) => on_new_ovs_bridge(steps, asked, facts, name, *fresh_mac),
             Creatable::Dummy => dummy(steps, asked, facts),
         },
+        Found::OvsWithoutLink(why) => {
+            Err(Refusal::OvsWithoutLink { bridge: asked.uplink.to_string(), why: why.clone() })
+        }
     }
 }
 
@@ -45,6 +51,7 @@ fn creatable(asked: &Attach) -> Result<Creatable, Refusal> {
     match name.as_str() {
         _ if asked.direct => Err(refused()),
         word if word.starts_with("br") => Ok(Creatable::Bridge(name.clone())),
+        word if word.starts_with("ovs") => Ok(Creatable::OvsBridge(name.clone())),
         word if word.starts_with("dummy") => Ok(Creatable::Dummy),
         _ => Err(refused()),
     }
@@ -102,6 +109,78 @@ fn on_bridge(
         steps.extend(default.map(|vlan| Step::LeaveVlan { port: port(), vlan }));
     }
     Ok(())
+}
+
+/// A bridge of Open vSwitch that is made because its name asks for one. It is not set up: it switches all the same.
+fn on_new_ovs_bridge(
+    steps: &mut Vec<Step>,
+    asked: &Attach,
+    facts: &Facts,
+    name: IfName,
+    mac: Mac,
+) -> Result<(), Refusal> {
+    let bridge = Uplink {
+        name: name.clone(),
+        kind: UplinkKind::OpenVswitch,
+        mac: None,
+        mtu: NEW_BRIDGE_MTU,
+        up: false,
+        alias: String::new(),
+        phy: None,
+    };
+    steps.push(Step::Ovs(OvsChange::AddBridge { name: name.clone(), mac }));
+    let alias = Mark::new(Role::Bridge).to_string();
+    steps.push(Step::SetAlias { side: Side::Host, ifname: name, alias, old: None });
+    on_ovs_bridge(steps, asked, facts, &bridge)
+}
+
+/// A veth pair whose host end Open vSwitch is told to take.
+fn on_ovs_bridge(
+    steps: &mut Vec<Step>,
+    asked: &Attach,
+    facts: &Facts,
+    bridge: &Uplink,
+) -> Result<(), Refusal> {
+    let vlan = vlan(asked)?;
+    let veth = veth(asked, facts, bridge, None)?;
+    let port = facts.host_ifname.clone();
+    if facts.ovs_port == OvsPort::Taken {
+        return Err(Refusal::OvsPortTaken(port.to_string()));
+    }
+    if facts.ovs_port == OvsPort::Stale {
+        // Apart and before: a port that goes and comes in one transaction is the same one to the switch, which then goes
+        // on with the link that is gone.
+        steps.push(Step::Ovs(OvsChange::DeletePort { bridge: None, port: port.clone() }));
+    }
+    let name = bridge.name.clone();
+    steps.push(veth);
+    steps.push(Step::Ovs(OvsChange::AddPort {
+        vlan,
+        ids: ovs_ids(asked, facts, &name, vlan),
+        bridge: name,
+        port,
+    }));
+    Ok(())
+}
+
+/// What the record of a port says of its container.
+fn ovs_ids(asked: &Attach, facts: &Facts, bridge: &IfName, vlan: Option<Vlan>) -> Vec<(String, String)> {
+    let name = match (asked.pipework, &facts.id) {
+        (false, _) => Some(facts.target.clone()),
+        // pipework asks Docker for the name and takes it as it comes, with a slash.
+        (true, Some(_)) => Some(format!("/{}", facts.target)),
+        (true, None) => None,
+    };
+    let prefix = if asked.pipework { "pipework" } else { "rpipe" };
+    let ids = [
+        ("interface", Some(facts.host_ifname.to_string())),
+        ("bridge", Some(bridge.to_string())),
+        ("containerid", facts.id.clone()),
+        ("containername", name),
+        ("nspid", facts.pid.map(|pid| pid.to_string())),
+        ("vlan", vlan.map(|vlan| vlan.to_string())),
+    ];
+    ids.into_iter().filter_map(|(key, value)| Some((format!("{prefix}.{key}"), value?))).collect()
 }
 
 /// A veth pair that inherits the bridge's MTU.
@@ -207,6 +286,7 @@ fn direct(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink)
     match uplink.kind {
         UplinkKind::Bridge { .. } | UplinkKind::OpenVswitch => return Err(Refusal::BridgeCannotMove(name)),
         UplinkKind::Port(of) => return Err(Refusal::UplinkIsPort { name, of }),
+        UplinkKind::OvsPort => return Err(Refusal::UplinkIsOvsPort(name)),
         UplinkKind::NotEthernet => return Err(Refusal::UplinkNotEthernet(name)),
         UplinkKind::Parent | UplinkKind::Ipoib => {}
     }

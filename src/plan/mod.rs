@@ -7,13 +7,15 @@ mod attach;
 mod configure;
 mod facts;
 mod link;
+mod ovs;
 mod refusal;
 mod script;
 mod step;
 mod words;
 
 pub use attach::{attach, default_metric, warnings};
-pub use facts::{Entry, Facts, Found, OldDefault, Uplink, UplinkKind, VlanLink};
+pub use facts::{Entry, Facts, Found, OldDefault, OvsPort, Uplink, UplinkKind, VlanLink};
+pub use ovs::{OvsChange, quote as ovs_quote};
 pub use refusal::Refusal;
 pub use script::Script;
 pub use step::{Side, Step};

@@ -16,6 +16,17 @@ pub enum Refusal {
         /// What it is a port of.
         of: &'static str,
     },
+    /// The uplink belongs to Open vSwitch and is no bridge of it.
+    UplinkIsOvsPort(String),
+    /// Open vSwitch knows a bridge of that name, whose interface is not there.
+    OvsWithoutLink {
+        /// The bridge.
+        bridge: String,
+        /// What Open vSwitch says of it, perhaps nothing.
+        why: String,
+    },
+    /// Open vSwitch has a port of the name for the veth's host end, which is not a container's.
+    OvsPortTaken(String),
     /// A loopback, tunnel or other link that carries no Ethernet.
     UplinkNotEthernet(String),
     /// A VLAN on a bridge that does not tell VLANs apart.
@@ -88,6 +99,25 @@ impl fmt::Display for Refusal {
             Self::UplinkIsPort { name, of } => write!(
                 f,
                 "uplink {name:?}: is a port of a {of}, which gets all its traffic (name the {of} instead)"
+            ),
+            Self::UplinkIsOvsPort(name) => write!(
+                f,
+                "uplink {name:?}: is a port of Open vSwitch, which gets all its traffic (name the bridge instead: \
+                 `ovs-vsctl list-br` lists them)"
+            ),
+            Self::OvsWithoutLink { bridge, why } => {
+                write!(
+                    f,
+                    "uplink {bridge:?}: Open vSwitch knows this bridge, but its interface is not there"
+                )?;
+                if !why.is_empty() {
+                    write!(f, ": {why}")?;
+                }
+                f.write_str(" (is ovs-vswitchd running? its log says more)")
+            }
+            Self::OvsPortTaken(name) => write!(
+                f,
+                "port {name:?} of Open vSwitch: exists already and is no container's (choose another name with -l)"
             ),
             Self::UplinkNotEthernet(name) => write!(f, "uplink {name:?}: is not an Ethernet interface"),
             Self::BridgeNotFiltering(name) => write!(

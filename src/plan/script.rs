@@ -177,6 +177,9 @@ impl<'a> Script<'a> {
             Step::DeleteLink { side, ifname } => {
                 on(*side, format!("link delete dev {}", quote(ifname.as_str())))
             }
+            Step::Ovs(change) => {
+                change.words().iter().fold("ovs-vsctl".to_owned(), |line, word| line + " " + &quote(word))
+            }
             Step::DeleteBridge { name } => format!("ip link delete dev {}", quote(name.as_str())),
         }
     }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::spec::{EntryName, IfName, Mac, Pkey, Route, Sharing, Vlan};
 
-use super::OldDefault;
+use super::{OldDefault, OvsChange};
 
 /// Which of the two namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -261,6 +261,8 @@ pub enum Step {
         /// Its name.
         name: IfName,
     },
+    /// Have Open vSwitch do something.
+    Ovs(OvsChange),
 }
 
 impl Step {
@@ -279,6 +281,7 @@ impl Step {
                 let restore = restore.map(|(bridge, mac)| Self::RestoreMac { bridge, mac });
                 std::iter::once(delete(Side::Host, host_ifname)).chain(restore).collect()
             }
+            Self::Ovs(change) => change.undo().into_iter().collect(),
             Self::CreateVlan { name, .. } => vec![delete(Side::Host, name)],
             Self::CreateShared { ifname, .. }
             | Self::CreateIpoib { ifname, .. }
@@ -368,6 +371,7 @@ impl Step {
             | Self::CreateBridge { .. }
             | Self::CreateDummy { .. }
             | Self::SetAlias { .. }
+            | Self::Ovs(_)
             | Self::RestoreDefault { .. } => None,
         }
     }

@@ -41,6 +41,7 @@ impl Step {
             Self::RestoreDefault { .. } => "restore_default",
             Self::DeleteLink { .. } => "delete_link",
             Self::DeleteBridge { .. } => "delete_bridge",
+            Self::Ovs(change) => change.word(),
         }
     }
 }
@@ -116,6 +117,7 @@ impl fmt::Display for Step {
             }
             Self::DeleteLink { ifname, .. } => write!(f, "deleting {ifname}"),
             Self::DeleteBridge { name } => write!(f, "deleting bridge {name}"),
+            Self::Ovs(change) => change.fmt(f),
         }
     }
 }

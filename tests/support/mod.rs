@@ -7,10 +7,12 @@
 #![allow(dead_code, unused_imports)]
 
 mod docker;
+mod ovs;
 mod snapshot;
 mod world;
 
 pub use docker::Docker;
+pub use ovs::Ovs;
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
     Called, Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag,

@@ -1,0 +1,271 @@
+//! Open vSwitch, through `ovs-vsctl`: the one room that runs it.
+//!
+//! IO. Its database has a protocol of its own, for which this program is the documented way in. It gets its words as they
+//! are, never through a shell, has a limit of time, and is only run where the uplink can be a bridge of Open vSwitch.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use log::{debug, info};
+use nix::errno::Errno;
+use serde_json::Value;
+
+use crate::kernel::{self, KernelError, Link, Watch};
+use crate::machine::Machine;
+use crate::plan::{OvsChange, ovs_quote};
+use crate::spec::{IfName, Mac};
+
+/// How long one run may take. The switch answers within milliseconds, or is not there.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// The program.
+#[derive(Debug)]
+pub struct Ovs {
+    program: PathBuf,
+    /// Whether the switch has not answered once: then only the database is changed, for waiting again would be in vain.
+    silent: bool,
+}
+
+/// What Open vSwitch has under two names.
+#[derive(Debug)]
+pub struct Known {
+    /// The uplink.
+    pub uplink: KnownUplink,
+    /// What it says of the uplink's interface when that cannot be had.
+    pub error: Option<String>,
+    /// Whether there is a port of the other name and, if so, whether it was made for a container.
+    pub port: Option<bool>,
+}
+
+/// What the uplink is to Open vSwitch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownUplink {
+    /// A bridge, or a "fake" one, which is a VLAN of a bridge.
+    Bridge,
+    /// A port of a bridge.
+    Port,
+    /// It does not know it.
+    Nothing,
+}
+
+/// A change that failed, and whether something may have been changed all the same.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: KernelError,
+    /// Whether there may be something to take back.
+    pub changed: bool,
+}
+
+impl From<KernelError> for Failed {
+    fn from(error: KernelError) -> Self {
+        Self { error, changed: false }
+    }
+}
+
+impl Ovs {
+    /// Looks for the program in `PATH`.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn find() -> Result<Self, KernelError> {
+        match which::which("ovs-vsctl") {
+            Ok(program) => Ok(Self { program, silent: false }),
+            Err(_) => Err(KernelError::said(
+                "there is no program ovs-vsctl in PATH (install Open vSwitch, package openvswitch-switch)",
+            )),
+        }
+    }
+
+    /// Asks for an uplink and for the name that a port is to get; both in one run.
+    ///
+    /// # Errors
+    /// When it cannot be asked: `ovsdb-server` does not run.
+    pub fn look(&self, uplink: &IfName, port: &IfName) -> Result<Known, KernelError> {
+        let uplink = format!("name={}", ovs_quote(uplink.as_str()));
+        let port = format!("name={}", ovs_quote(port.as_str()));
+        let tables = self.ask(&[
+            &["--columns=name", "find", "Bridge", &uplink],
+            &["--columns=fake_bridge", "find", "Port", &uplink],
+            &["--columns=error", "find", "Interface", &uplink],
+            &["--columns=external_ids", "find", "Interface", &port],
+            &["--columns=external_ids", "find", "Port", &port],
+        ])?;
+        let first = |table: usize| tables.get(table).and_then(|rows| rows.first());
+        let is_fake = first(1).is_some_and(|row| row.first() == Some(&Value::Bool(true)));
+        let is_port = first(1).or(first(2)).is_some();
+        let record = first(3).or(first(4)).and_then(|row| row.first());
+        Ok(Known {
+            uplink: match first(0) {
+                Some(_) => KnownUplink::Bridge,
+                None if is_fake => KnownUplink::Bridge,
+                None if is_port => KnownUplink::Port,
+                None => KnownUplink::Nothing,
+            },
+            error: first(2).and_then(|row| row.first()).and_then(Value::as_str).map(one_line),
+            port: record.map(|ids| {
+                let keys = pairs(ids).filter_map(|(key, _)| key.as_str());
+                keys.into_iter().any(|key| key.starts_with("rpipe.") || key.starts_with("pipework."))
+            }),
+        })
+    }
+
+    /// Queries in one run: the rows of each.
+    fn ask(&self, queries: &[&[&str]]) -> Result<Vec<Vec<Vec<Value>>>, KernelError> {
+        let mut words = vec!["--format=json"];
+        for query in queries {
+            words.push("--");
+            words.extend(*query);
+        }
+        let (out, _) = self.run(&words).map_err(|failed| failed.error)?;
+        // A line for each.
+        let table = |line: &str| -> Option<Vec<Vec<Value>>> {
+            let mut table: Value = serde_json::from_str(line).ok()?;
+            serde_json::from_value(table.get_mut("data")?.take()).ok()
+        };
+        let tables: Option<Vec<_>> = out.lines().map(table).collect();
+        match tables {
+            Some(tables) if tables.len() == queries.len() => Ok(tables),
+            _ => Err(KernelError::said("ovs-vsctl does not answer in the form that it documents")),
+        }
+    }
+
+    /// Makes one change.
+    fn change(&mut self, change: &OvsChange) -> Result<(), Failed> {
+        let words = change.words();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let result = self.run(&words);
+        if let Err(Failed { error: KernelError { errno: Errno::ETIMEDOUT, .. }, .. }) = &result {
+            self.silent = true;
+        }
+        let (_, complaint) = result?;
+        let made = match change {
+            OvsChange::AddBridge { name, .. } | OvsChange::AddPort { port: name, .. } => name,
+            OvsChange::DeletePort { .. } | OvsChange::DeleteBridge { .. } => return Ok(()),
+        };
+        if complaint.is_empty() {
+            return Ok(());
+        }
+        // It ends with success when the record was written, whatever the switch can make of it.
+        self.has_failed(made, &complaint).map_err(|error| Failed { error, changed: true })
+    }
+
+    /// Whether the switch really took the interface: then it has given it a number.
+    fn has_failed(&self, name: &IfName, complaint: &str) -> Result<(), KernelError> {
+        let name = format!("name={}", ovs_quote(name.as_str()));
+        let tables = self.ask(&[&["--columns=ofport,error", "find", "Interface", &name]])?;
+        let row = tables.first().and_then(|rows| rows.first());
+        if row.and_then(|row| row.first()).and_then(Value::as_i64).is_some_and(|number| number > 0) {
+            debug!("ovs-vsctl: {complaint}");
+            return Ok(());
+        }
+        let error = row.and_then(|row| row.get(1)).and_then(Value::as_str);
+        Err(KernelError::said(&one_line(error.unwrap_or(complaint))))
+    }
+
+    /// Runs the program: what it printed, and what it complained of.
+    fn run(&self, words: &[&str]) -> Result<(String, String), Failed> {
+        let mut command = Command::new(&self.program);
+        command.arg(format!("--timeout={}", LIMIT.as_secs()));
+        if self.silent {
+            command.arg("--no-wait");
+        }
+        debug!("ovs-vsctl {}", words.join(" "));
+        // Signals that are held back are so for the program too: Ctrl-C does not end it halfway.
+        let output = command.args(words).stdin(Stdio::null()).output().map_err(KernelError::from)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let complaint = one_line(said.lines().next().unwrap_or_default());
+        if output.status.success() {
+            return Ok((String::from_utf8_lossy(&output.stdout).into_owned(), complaint));
+        }
+        match output.status.signal() {
+            // The database has been changed by then, and it is the switch that does not follow.
+            Some(nix::libc::SIGALRM) => Err(Failed { error: Errno::ETIMEDOUT.into(), changed: true }),
+            Some(signal) => {
+                let error = KernelError::said(&format!("ovs-vsctl was ended by signal {signal}"));
+                Err(Failed { error, changed: true })
+            }
+            None => Err(KernelError::said(&complaint).into()),
+        }
+    }
+
+    /// The bridge of that name: its address where that was set, and how many ports it has beside its own interface.
+    fn bridge(&self, name: &IfName) -> Result<Option<(Option<String>, usize)>, KernelError> {
+        let name = format!("name={}", ovs_quote(name.as_str()));
+        let tables = self.ask(&[&["--columns=other_config,ports", "find", "Bridge", &name]])?;
+        let Some(row) = tables.first().and_then(|rows| rows.first()) else { return Ok(None) };
+        let config = row.first().unwrap_or(&Value::Null);
+        let mac = pairs(config).find(|(key, _)| *key == "hwaddr").and_then(|(_, value)| value.as_str());
+        let ports = row.get(1).map_or(0, |ports| match ports.get(1).and_then(Value::as_array) {
+            // A set that does not hold exactly one (RFC 7047, 5.1).
+            Some(set) => set.len(),
+            None => 1,
+        });
+        Ok(Some((mac.map(str::to_owned), ports.saturating_sub(1))))
+    }
+}
+
+/// Does a change; the machine must know the program.
+///
+/// # Errors
+/// What Open vSwitch says; `EEXIST` for a bridge that somebody else has made just now, `ETIMEDOUT` when the switch does not
+/// answer.
+pub fn perform(change: &OvsChange, machine: &mut Machine<'_>) -> Result<(), Failed> {
+    let ovs = machine.ovs.as_mut().ok_or(KernelError::from(Errno::ENOENT))?;
+    match change {
+        OvsChange::AddBridge { name, .. } => {
+            match ovs.change(change) {
+                Err(Failed { changed: false, error }) => {
+                    let there = ovs.bridge(name)?.is_some();
+                    Err(if there { Errno::EEXIST.into() } else { error })?;
+                }
+                result => result?,
+            }
+            wait_for_link(machine, name).map(drop).map_err(|error| Failed { error, changed: true })
+        }
+        OvsChange::DeleteBridge { name, mac } => delete_bridge(ovs, change, name, *mac),
+        OvsChange::AddPort { .. } | OvsChange::DeletePort { .. } => ovs.change(change),
+    }
+}
+
+fn delete_bridge(ovs: &mut Ovs, change: &OvsChange, name: &IfName, mac: Mac) -> Result<(), Failed> {
+    match ovs.bridge(name)? {
+        None => Ok(()),
+        Some((Some(hwaddr), 0)) if hwaddr == mac.to_string() => ovs.change(change),
+        Some(_) => {
+            info!("bridge {name} stays: somebody else uses it by now");
+            Ok(())
+        }
+    }
+}
+
+/// Waits until the bridge's own interface is there.
+///
+/// # Errors
+/// `ETIMEDOUT` when it does not come.
+pub fn wait_for_link(machine: &mut Machine<'_>, name: &IfName) -> Result<Link, KernelError> {
+    let watch = Watch::open()?;
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(link) = kernel::find_link(&mut machine.host, name.as_str())? {
+            return Ok(link);
+        }
+        if !watch.changed(Some(end))? {
+            return Err(Errno::ETIMEDOUT.into());
+        }
+    }
+}
+
+/// The pairs of an OVSDB map: `["map", [[key, value], …]]` (RFC 7047, 5.1).
+fn pairs(map: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    let pairs = map.get(1).and_then(Value::as_array).into_iter().flatten();
+    pairs.filter_map(|pair| Some((pair.get(0)?, pair.get(1)?)))
+}
+
+/// Words of another program as a part of one of our lines.
+fn one_line(text: &str) -> String {
+    let text = text.strip_prefix("ovs-vsctl: ").unwrap_or(text);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim_end().to_owned()
+}

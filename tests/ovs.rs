@@ -1,0 +1,551 @@
+//! Bridges of Open vSwitch: what an attach leaves there, and that a failure leaves nothing.
+mod support;
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use support::{
+    Container, Ovs, RPIPE, World, addresses, assert_same, container_with_routes, finish, flag, names,
+    snapshot, words,
+};
+
+/// The line must fail and change nothing; gives the line of the error.
+#[track_caller]
+fn fails(ovs: &Ovs, container: &Container, before: &str, after: &str) -> String {
+    let (state, records) = (snapshot(ovs.world, &[container]), ovs.state());
+    let said = ovs.world.line(&format!("{before} {} {after}", container.target())).refused(1);
+    assert_same(&state, &snapshot(ovs.world, &[container]), &said);
+    assert_same(&records, &ovs.state(), &said);
+    said
+}
+
+/// The same, for a line that was run by other means.
+#[track_caller]
+fn unchanged(ovs: &Ovs, container: &Container, command: &mut Command) -> String {
+    let (state, records) = (snapshot(ovs.world, &[container]), ovs.state());
+    let said = finish(command).refused(1);
+    assert_same(&state, &snapshot(ovs.world, &[container]), &said);
+    assert_same(&records, &ovs.state(), &said);
+    said
+}
+
+/// Puts another `ovs-vsctl` before the real one, which its script gets as `$real`.
+fn replace_vsctl(world: &World, script: &str) {
+    world.sh("mkdir -p /run/bin").ok();
+    let file = world.path("/run/bin/ovs-vsctl");
+    std::fs::write(&file, format!("#!/bin/sh\nreal=/usr/bin/ovs-vsctl\n{script}\n")).unwrap();
+    world.sh("chmod +x /run/bin/ovs-vsctl").ok();
+}
+
+/// rpipe that finds that one.
+fn with_vsctl(world: &World, script: &str) -> Command {
+    replace_vsctl(world, script);
+    rpipe_with_path(world)
+}
+
+fn rpipe_with_path(world: &World) -> Command {
+    let mut command = world.command(RPIPE);
+    command.env("PATH", "/run/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+}
+
+/// Bridges are made with the userspace datapath, as one does where the kernel has none.
+const IN_USERSPACE: &str = r#"case " $* " in
+    *" add-br ovs7 "*) exec $real "$@" -- set Bridge ovs7 datapath_type=netdev;;
+    *) exec $real "$@";;
+esac"#;
+
+#[test]
+fn what_pipework_leaves_is_there() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    ovs.vsctl("set Interface ovs0 mtu_request=1400").ok();
+    let container = container_with_routes(&world);
+    world.line(&format!("ovs0 {} 10.0.0.2/24@10.0.0.1 @10", container.target())).ok();
+
+    let port = format!("veth1pl{}", container.pid);
+    assert_eq!(ovs.ports("ovs0").join(" "), port);
+    let host = world.link(&port);
+    assert_eq!(host["linkinfo"]["info_kind"], "veth");
+    assert_eq!(host["mtu"], 1400);
+    assert!(flag(&host, "UP") && flag(&host, "LOWER_UP"), "{host}");
+
+    let inside = container.link("eth1");
+    assert_eq!(inside["mtu"], 1400);
+    assert!(flag(&inside, "UP"), "{inside}");
+    assert_eq!(addresses(&inside), ["10.0.0.2/24"]);
+    assert_eq!(container.ip_json("route show default")[0]["gateway"], "10.0.0.1");
+
+    assert_eq!(ovs.find("tag", "Port", &port), 10);
+    let expected = json!({
+        "rpipe.interface": port,
+        "rpipe.bridge": "ovs0",
+        "rpipe.containername": container.pid,
+        "rpipe.nspid": container.pid,
+        "rpipe.vlan": "10",
+    });
+    assert_eq!(json!(ovs.ids("Interface", &port)), expected);
+    assert_eq!(world.link("ovs0")["mtu"], 1400, "the bridge is as it was");
+}
+
+#[test]
+fn containers_answer_each_other_and_the_bridge() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let (a, b) = (world.container(), world.container());
+    world.line(&format!("ovs0 {} 10.0.0.2/24", a.target())).ok();
+    world.line(&format!("ovs0 {} 10.0.0.3/24,fd00::3/64 02:00:00:00:00:03", b.target())).ok();
+    world.line(&format!("ovs0 -i eth2 -l wire {} fd00::2/64", a.target())).ok();
+    assert_eq!(b.link("eth1")["address"], "02:00:00:00:00:03");
+    assert_eq!(a.links(), ["lo", "eth1", "eth2"]);
+    assert_eq!(ovs.ids("Interface", "wire")["rpipe.interface"], "wire");
+    assert_eq!(ovs.find("tag", "Port", "wire"), json!(["set", []]));
+    a.pings("10.0.0.1");
+    a.pings("10.0.0.3");
+    a.pings("fd00::3");
+}
+
+#[test]
+fn a_tag_keeps_them_apart() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let [a, b, c] = [world.container(), world.container(), world.container()];
+    world.line(&format!("ovs0 {} 10.0.0.2/24 @10", a.target())).ok();
+    world.line(&format!("ovs0 {} 10.0.0.3/24 U:b@10", b.target())).ok();
+    world.line(&format!("ovs0 -l other {} 10.0.0.4/24 @20", c.target())).ok();
+    a.pings("10.0.0.3");
+    assert!(!a.run("ping -n -q -c 2 -i 0.2 -w 1 10.0.0.4").status.success());
+    // It was the tag and nothing else.
+    ovs.vsctl("set Port other tag=10").ok();
+    a.sh("ip neigh flush dev eth1").ok();
+    a.pings("10.0.0.4");
+}
+
+#[test]
+fn an_mtu_of_its_own_leaves_the_bridge_alone() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = world.container();
+    world.line(&format!("ovs0 --mtu 1300 -l wire {} 10.0.0.2/24", container.target())).ok();
+    assert_eq!(container.link("eth1")["mtu"], 1300);
+    assert_eq!(world.link("wire")["mtu"], 1500);
+    assert_eq!(world.link("ovs0")["mtu"], 1500);
+}
+
+#[test]
+fn the_bridge_by_its_address() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = world.container();
+    let mac = world.link("ovs0")["address"].as_str().unwrap().to_uppercase();
+    let line = format!("mac:{mac} --json {} 10.0.0.2/24 @7", container.target());
+    let report: serde_json::Value = serde_json::from_str(&world.line(&line).ok()).unwrap();
+    assert_eq!(report["kind"], "veth");
+    assert_eq!(report["uplink"], "ovs0");
+    assert_eq!(report["vlan"], 7);
+    assert_eq!(report["host_ifname"], json!(ovs.ports("ovs0")[0]));
+}
+
+#[test]
+fn a_vlan_bridge_of_open_vswitch_is_a_bridge() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    ovs.vsctl("add-br fake0 ovs0 30").ok();
+    let [a, b] = [world.container(), world.container()];
+    world.line(&format!("fake0 -l wire {} 10.0.0.2/24", a.target())).ok();
+    world.line(&format!("ovs0 {} 10.0.0.3/24 @30", b.target())).ok();
+    assert_eq!(ovs.find("tag", "Port", "wire"), 30);
+    a.pings("10.0.0.3");
+}
+
+#[test]
+fn the_port_of_a_dead_container_is_replaced() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    ovs.bridge("ovs1", "10.1.0.1/24");
+    let [old, new, next] = [world.container(), world.container(), world.container()];
+    world.line(&format!("ovs0 -l wire {} 10.0.0.2/24 @10", old.target())).ok();
+    // The pair goes as it goes with the container's namespace; the record stays.
+    old.ip("link del eth1");
+    assert_eq!(ovs.ports("ovs0"), ["wire"]);
+    world.line(&format!("ovs0 -l wire {} 10.0.0.2/24", new.target())).ok();
+    assert_eq!(ovs.ports("ovs0"), ["wire"]);
+    assert_eq!(ovs.find("tag", "Port", "wire"), json!(["set", []]));
+    let ids = ovs.ids("Interface", "wire");
+    assert_eq!(ids["rpipe.nspid"], json!(new.pid));
+    assert!(!ids.contains_key("rpipe.vlan"), "{ids:?}");
+    new.pings("10.0.0.1");
+
+    // What pipework left is replaced as well, on whichever bridge it is.
+    new.ip("link del eth1");
+    ovs.vsctl("clear Interface wire external_ids").ok();
+    ovs.vsctl("set Interface wire external_ids:pipework.nspid=1").ok();
+    world.line(&format!("ovs1 -l wire {} 10.1.0.2/24", next.target())).ok();
+    assert_eq!((ovs.ports("ovs0"), ovs.ports("ovs1")), (vec![], vec!["wire".to_owned()]));
+    next.pings("10.1.0.1");
+}
+
+#[test]
+fn a_port_of_somebody_elses_is_not_replaced() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    // A tap of a virtual machine that is not running.
+    ovs.vsctl("--no-wait add-port ovs0 vm1").ok();
+    let container = container_with_routes(&world);
+    let said = fails(&ovs, &container, "ovs0 -l vm1", "10.0.0.2/24");
+    assert_eq!(
+        said,
+        "rpipe: port \"vm1\" of Open vSwitch: exists already and is no container's (choose another name with -l)"
+    );
+    // One that is alive has a link, which is a name that is taken.
+    let other = world.container();
+    world.line(&format!("ovs0 -l wire {} 10.0.0.3/24", other.target())).ok();
+    let said = fails(&ovs, &container, "ovs0 -l wire", "10.0.0.2/24");
+    assert!(said.contains("host interface \"wire\": exists already"), "{said}");
+}
+
+#[test]
+fn a_later_failure_takes_the_port_back() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    container.ip("route add 10.9.9.9/32 dev eth0");
+    let said = fails(&ovs, &container, "ovs0", "10.0.0.2/24@10.9.9.9 @10");
+    assert!(said.contains("10.9.9.9"), "{said}");
+}
+
+#[test]
+fn what_a_bridge_cannot_have_is_refused() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let said = fails(&ovs, &container, "ovs0 --mode private", "10.0.0.2/24");
+    assert!(said.contains("\"ovs0\" is a bridge"), "{said}");
+    let said = fails(&ovs, &container, "ovs0 --direct-phys", "10.0.0.2/24");
+    assert!(said.contains("uplink \"ovs0\": is a bridge, which cannot move"), "{said}");
+}
+
+#[test]
+fn a_port_as_uplink_is_refused() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    ovs.vsctl("add-port ovs0 inner -- set Interface inner type=internal").ok();
+    let container = container_with_routes(&world);
+    let said = fails(&ovs, &container, "inner", "10.0.0.2/24");
+    assert!(said.contains("uplink \"inner\": is a port of Open vSwitch"), "{said}");
+    assert!(said.contains("name the bridge instead"), "{said}");
+}
+
+#[test]
+fn a_tap_of_somebody_elses_is_a_parent() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    world.ip("tuntap add tap0 mode tap");
+    let container = world.container();
+    world.line(&format!("tap0 {} 10.0.0.2/24", container.target())).ok();
+    assert_eq!(container.link("eth1")["linkinfo"]["info_kind"], "macvlan");
+}
+
+#[test]
+fn a_bridge_is_made_with_an_address_that_stays() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    let [a, b] = [world.container(), world.container()];
+    let attach = |container: &Container, address: &str| {
+        finish(with_vsctl(&world, IN_USERSPACE).args(["ovs7", &container.target(), address]))
+    };
+    attach(&a, "10.0.0.2/24").ok();
+    let mac = world.link("ovs7")["address"].clone();
+    attach(&b, "10.0.0.3/24").ok();
+    assert_eq!(world.link("ovs7")["address"], mac);
+    assert_eq!(ovs.find("other_config", "Bridge", "ovs7"), json!(["map", [["hwaddr", mac]]]));
+    assert_eq!(json!(ovs.ids("Bridge", "ovs7")), json!({"rpipe.created": "1"}));
+    assert_eq!(world.link("ovs7")["ifalias"], "rpipe 1 bridge");
+    a.pings("10.0.0.3");
+}
+
+#[test]
+fn a_bridge_that_was_made_is_gone_again() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    // So that the userspace datapath itself, which is an interface, is there from the start.
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    container.ip("route add 10.9.9.9/32 dev eth0");
+    let said = unchanged(
+        &ovs,
+        &container,
+        with_vsctl(&world, IN_USERSPACE).args(["ovs7", &container.target(), "10.0.0.2/24@10.9.9.9"]),
+    );
+    assert!(said.contains("10.9.9.9"), "{said}");
+}
+
+#[test]
+fn two_at_once_make_one_bridge() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    // Each asks and makes its bridge in the time of the others.
+    replace_vsctl(&world, IN_USERSPACE);
+    let containers: Vec<_> = (0..4).map(|_| world.container()).collect();
+    let start = |(number, container): (usize, &Container)| {
+        let address = format!("10.0.0.{}/24", number + 2);
+        let mut command = rpipe_with_path(&world);
+        command.args(["ovs7", &container.target(), &address]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let children: Vec<_> = containers.iter().enumerate().map(start).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(ovs.ports("ovs7").len(), 4);
+    containers[0].pings("10.0.0.5");
+}
+
+#[test]
+fn a_bridge_that_cannot_be_had_is_said_and_gone() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    // No kernel has a datapath of this type.
+    let script = r#"case " $* " in
+        *" add-br ovs7 "*) exec $real "$@" -- set Bridge ovs7 datapath_type=nonsense;;
+        *) exec $real "$@";;
+    esac"#;
+    let said = unchanged(
+        &ovs,
+        &container,
+        with_vsctl(&world, script).args(["ovs7", &container.target(), "10.0.0.2/24"]),
+    );
+    assert!(said.starts_with("rpipe: creating Open vSwitch bridge ovs7 for "), "{said}");
+    assert!(
+        said.contains("Error detected while setting up 'ovs7'") && said.contains("kernel module"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_port_that_the_switch_does_not_take_is_an_error() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    // It writes the record and succeeds, as it does for a link that it cannot open.
+    let script = r#"case " $* " in
+        *" add-port ovs0 "*) exec $real "$@" type=nonsense;;
+        *) exec $real "$@";;
+    esac"#;
+    let said = unchanged(
+        &ovs,
+        &container,
+        with_vsctl(&world, script).args(["ovs0", &container.target(), "10.0.0.2/24"]),
+    );
+    assert!(
+        said.starts_with("rpipe: adding port veth1pl") && said.contains(" to Open vSwitch bridge ovs0"),
+        "{said}"
+    );
+    assert!(said.contains("could not open network device veth1pl"), "the switch's own words: {said}");
+}
+
+#[test]
+fn a_switch_that_does_not_answer_is_not_waited_for_without_end() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    ovs.kill("ovs-vswitchd");
+    // The kernel notices in its own time that nobody holds the bridge's interface any more.
+    world.sh("timeout 20 sh -c 'while ip -br link show ovs0 | grep -q LOWER_UP; do :; done'").ok();
+    let said = fails(&ovs, &container, "ovs0", "10.0.0.2/24");
+    assert!(said.contains("ovs-vswitchd does not answer: is it running?"), "{said}");
+}
+
+#[test]
+fn a_bridge_without_a_switch() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    let container = container_with_routes(&world);
+    ovs.kill("ovs-vswitchd");
+    let said = fails(&ovs, &container, "ovs8", "10.0.0.2/24");
+    assert!(said.starts_with("rpipe: creating Open vSwitch bridge ovs8 for "), "{said}");
+    assert!(said.contains("ovs-vswitchd does not answer: is it running?"), "{said}");
+    // One that is known only to the database.
+    ovs.vsctl("--no-wait add-br ovs9").ok();
+    let said = fails(&ovs, &container, "ovs9", "10.0.0.2/24");
+    assert!(
+        said.contains("uplink \"ovs9\": Open vSwitch knows this bridge, but its interface is not there"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_an_error() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    ovs.kill("ovsdb-server");
+    let before = snapshot(&world, &[&container]);
+    let said = world.line(&format!("ovs0 {} 10.0.0.2/24", container.target())).refused(1);
+    assert!(
+        said.contains("asking Open vSwitch for uplink \"ovs0\"")
+            && said.contains("database connection failed"),
+        "{said}"
+    );
+    assert_same(&before, &snapshot(&world, &[&container]), &said);
+}
+
+#[test]
+fn without_the_program_nothing_is_begun() {
+    let world = World::new();
+    let container = container_with_routes(&world);
+    world.sh("mkdir /run/empty").ok();
+    let before = snapshot(&world, &[&container]);
+    let mut command = world.command("env");
+    let said = finish(command.args(["PATH=/run/empty", RPIPE, "ovs7", &container.target(), "10.0.0.2/24"]))
+        .refused(1);
+    assert!(said.contains("no program ovs-vsctl in PATH") && said.contains("openvswitch-switch"), "{said}");
+    assert_same(&before, &snapshot(&world, &[&container]), &said);
+}
+
+#[test]
+fn odd_names_stay_names() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    // Each could be a column, a quoted string, a symbol, or a record's number to ovs-vsctl.
+    for (number, name) in
+        ["tag=5", "a\",b", "@port", "cafe", "[]", "it's,so", "x\\ny", "Ünter"].iter().enumerate()
+    {
+        let container = world.container();
+        // The entry is what gives a target its name.
+        let target = format!("od{number}\"d,=x");
+        world.sh(&format!("ln -s /proc/{}/ns/net '/run/netns/{target}'", container.pid)).ok();
+        let address = format!("10.0.0.{}/24", number + 2);
+        world.rpipe(&["ovs0", "-l", name, &format!("netns:{target}"), &address, "@9"]).ok();
+        let ids = ovs.ids("Interface", name);
+        assert_eq!(ids["rpipe.interface"], *name);
+        assert_eq!(ids["rpipe.containername"], json!(target));
+        assert_eq!(ids.len(), 4, "{ids:?}");
+        assert_eq!(ovs.find("tag", "Port", name), 9);
+        assert_eq!(ovs.find("external_ids", "Port", name), json!(["map", []]));
+        // Such a record is also found again.
+        container.ip("link del eth1");
+        world.rpipe(&["ovs0", "-l", name, &format!("netns:{target}"), &address]).ok();
+        assert_eq!(ovs.find("tag", "Port", name), json!(["set", []]), "{name}");
+        assert!(flag(&world.link(name), "LOWER_UP"));
+    }
+}
+
+#[test]
+fn the_script_of_a_dry_run_does_the_same() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let line = format!("--dry-run ovs0 -l w'$x {} 10.0.0.2/24@10.0.0.1 @10", container.target());
+    let (state, records) = (snapshot(&world, &[&container]), ovs.state());
+    let script = world.rpipe(&words(&line)).ok();
+    assert_same(&state, &snapshot(&world, &[&container]), "a dry run");
+    assert_same(&records, &ovs.state(), "a dry run");
+    world.sh(&script).ok();
+    let ids = json!(ovs.ids("Interface", "w'$x"));
+    assert_eq!(ovs.find("tag", "Port", "w'$x"), 10);
+    assert_eq!(addresses(&container.link("eth1")), ["10.0.0.2/24"]);
+    let scripted = (world.link("w'$x")["mtu"].clone(), world.link("w'$x")["flags"].clone());
+
+    ovs.vsctl("del-port w'$x").ok();
+    world.ip("link del w'$x");
+    let line = line.replace("--dry-run ", "");
+    world.line(&line).ok();
+    assert_eq!(json!(ovs.ids("Interface", "w'$x")), ids);
+    assert_eq!((world.link("w'$x")["mtu"].clone(), world.link("w'$x")["flags"].clone()), scripted);
+}
+
+#[test]
+fn a_signal_while_the_program_runs_undoes_it() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let (state, records) = (snapshot(&world, &[&container]), ovs.state());
+    // Its parent is rpipe, which notes the signal; it gets the same one, as on Ctrl-C, and works on.
+    let script = r#"case " $* " in *" add-port ovs0 "*) kill -INT $PPID $$;; esac
+        exec $real "$@""#;
+    let output = finish(with_vsctl(&world, script).args(["ovs0", &container.target(), "10.0.0.2/24"]));
+    assert_eq!(output.code(), 130, "{output:#?}");
+    assert!(output.stderr.contains("interrupted by SIGINT, everything was undone"), "{output:#?}");
+    assert_same(&state, &snapshot(&world, &[&container]), "interrupted");
+    assert_same(&records, &ovs.state(), "interrupted");
+}
+
+#[test]
+fn two_programs_wire_a_port_and_none_a_card() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    world.sh("ip link add card type veth peer name other; ip link set card up").ok();
+    let container = world.container();
+    let programs = |line: &str| {
+        let (output, trace) = world.strace(&["-e", "trace=execve"], &words(line));
+        output.ok();
+        // The first is rpipe itself.
+        trace.iter().filter(|line| line.contains("execve(") && line.ends_with(" = 0")).count() - 1
+    };
+    assert_eq!(programs(&format!("ovs0 {} 10.0.0.2/24@10.0.0.1 @10", container.target())), 2);
+    assert_eq!(programs(&format!("card -i eth2 {} 10.1.0.2/24", container.target())), 0);
+}
+
+#[test]
+fn a_command_leaves_no_port_behind() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let records = ovs.state();
+    let said = world.line("run ovs0 10.0.0.2/24 -- ping -n -q -c 1 -w 4 10.0.0.1").ok();
+    assert!(said.contains(" 0% packet loss"), "{said}");
+    assert_same(&records, &ovs.state(), "after the command");
+    assert!(!names(&world.ip_json("link")).iter().any(|name| name.starts_with("veth")));
+}
+
+#[test]
+#[ignore = "needs the guest's kernel"]
+fn with_the_datapath_of_the_kernel() {
+    let world = World::new();
+    assert!(finish(world.command("modprobe").arg("openvswitch")).status.success());
+    let ovs = Ovs::new(&world);
+    let [a, b, c] = [world.container(), world.container(), world.container()];
+    world.line(&format!("ovs7 {} 10.0.0.2/24 @10", a.target())).ok();
+    world.line(&format!("ovs7 {} 10.0.0.3/24 @10", b.target())).ok();
+    world.line(&format!("ovs7 -l other {} 10.0.0.4/24 @20", c.target())).ok();
+    assert_eq!(world.link("ovs7")["linkinfo"]["info_kind"], "openvswitch");
+    assert_eq!(world.link("other")["linkinfo"]["info_slave_kind"], "openvswitch");
+    assert_eq!(world.link("other")["master"], "ovs-system");
+    a.pings("10.0.0.3");
+    assert!(!a.run("ping -n -q -c 2 -i 0.2 -w 1 10.0.0.4").status.success());
+
+    let container = container_with_routes(&world);
+    container.ip("route add 10.9.9.9/32 dev eth0");
+    let said = fails(&ovs, &container, "ovs7", "10.0.0.5/24@10.9.9.9");
+    assert!(said.contains("10.9.9.9"), "{said}");
+    let said = fails(&ovs, &container, "ovs8", "10.0.0.5/24@10.9.9.9");
+    assert!(said.contains("10.9.9.9"), "{said}");
+    let said = fails(&ovs, &container, "other", "10.0.0.5/24");
+    assert!(said.contains("uplink \"other\": is a port of Open vSwitch"), "{said}");
+    ovs.vsctl("add-port ovs7 inner -- set Interface inner type=internal").ok();
+    let said = fails(&ovs, &container, "inner", "10.0.0.5/24");
+    assert!(said.contains("uplink \"inner\": is a port of Open vSwitch"), "{said}");
+}
