@@ -13,10 +13,8 @@ use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Lin
 use crate::machine::Machine;
 use crate::ovs::{self, KnownUplink, Ovs};
 use crate::phy;
-use crate::plan::{
-    Entry, Facts, Found, OldDefault, OvsPort, Side, Uplink, UplinkKind, VlanLink, default_metric,
-};
-use crate::spec::{Attach, IfName, Mac, UplinkWord, Vlan};
+use crate::plan::{Entry, Facts, Found, OvsPort, Side, Uplink, UplinkKind, VlanLink, default_metric};
+use crate::spec::{Attach, IfName, Mac, OldDefault, UplinkWord, Vlan};
 use crate::target::Target;
 
 /// `ARPHRD_ETHER` and `ARPHRD_INFINIBAND`, include/uapi/linux/if_arp.h.
@@ -61,7 +59,9 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     };
     Ok(Facts {
         target: target.name.clone(),
+        runtime: target.runtime,
         id: target.id.clone(),
+        netns: target.netns.inode(),
         pid: target.process.as_ref().map(crate::target::Process::pid),
         ifname,
         uplink,
@@ -289,7 +289,16 @@ fn find_vlan(
 fn describe(route: &DefaultRoute, machine: &mut Machine<'_>) -> OldDefault {
     // Only for people: a name that cannot be had is left out.
     let link = route.oif.and_then(|index| kernel::link_by_index(&mut machine.target, index).ok().flatten());
-    OldDefault { gateway: route.gateway, dev: link.map(|link| link.name), metric: route.metric }
+    OldDefault {
+        gateway: route.gateway,
+        dev: link.and_then(|link| link.name.parse().ok()),
+        metric: route.metric,
+        protocol: route.protocol,
+        source: route.source,
+        mtu: route.mtu,
+        onlink: route.onlink,
+        partial: route.partial,
+    }
 }
 
 /// The name on the host, whether it is taken, and whether the container's name is taken here.

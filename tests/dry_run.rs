@@ -35,6 +35,11 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|key, _| !CHANCE.contains(&key.as_str()));
+            // Marks name the number of the namespace.
+            if let Some(Value::String(mark)) = map.get_mut("ifalias") {
+                let words = mark.split(' ').filter(|word| !word.starts_with("netns="));
+                *mark = words.collect::<Vec<_>>().join(" ");
+            }
             map.values_mut().for_each(strip);
         }
         Value::Array(list) => {

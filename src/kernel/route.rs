@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NlasIterator};
 use netlink_packet_route::route::{RouteFlags, RouteMessage, RouteScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
@@ -22,9 +22,16 @@ const MAIN: u32 = 254;
 const OIF: u16 = 4;
 const GATEWAY: u16 = 5;
 const PRIORITY: u16 = 6;
+const PREFSRC: u16 = 7;
+const METRICS: u16 = 8;
 const MULTIPATH: u16 = 9;
 const CACHEINFO: u16 = 12;
 const TABLE: u16 = 15;
+const PREF: u16 = 20;
+/// `RTAX_MTU`.
+const METRIC_MTU: u16 = 2;
+/// `RTN_UNICAST`.
+const UNICAST: u8 = 1;
 const VIA: u16 = 18;
 const ENCAP_TYPE: u16 = 21;
 const ENCAP: u16 = 22;
@@ -44,6 +51,16 @@ pub struct DefaultRoute {
     pub oif: Option<u32>,
     /// The metric, lower wins. IPv4 counts from 0, IPv6 from 1024 (`IP6_RT_PRIO_USER`).
     pub metric: u32,
+    /// Who set it, `RTPROT_*`.
+    pub protocol: u8,
+    /// The address that packets get as their own.
+    pub source: Option<IpAddr>,
+    /// The largest packet in bytes.
+    pub mtu: Option<u32>,
+    /// Whether the gateway is on the link whatever the addresses say.
+    pub onlink: bool,
+    /// Whether there is more to it than these fields tell.
+    pub partial: bool,
     /// `struct rtmsg` and attributes as the kernel gave them, ready to be sent back.
     bytes: Vec<u8>,
 }
@@ -62,12 +79,24 @@ fn read(payload: &[u8]) -> Option<Found> {
         len: header[1],
         table: header[4].into(),
         kind: header[7],
-        route: DefaultRoute { gateway: None, oif: None, metric: 0, bytes: header.to_vec() },
+        route: DefaultRoute {
+            gateway: None,
+            oif: None,
+            metric: 0,
+            protocol: header[5],
+            source: None,
+            mtu: None,
+            onlink: false,
+            // The type of service; then a blackhole or its like.
+            partial: header[3] != 0 || header[7] != UNICAST,
+            bytes: header.to_vec(),
+        },
     };
     // Flags report the state of the link (dead, linkdown, offload): only `onlink` is a wish.
     let onlink =
         u32::from_ne_bytes([header[8], header[9], header[10], header[11]]) & RouteFlags::Onlink.bits();
     found.route.bytes[8..].copy_from_slice(&onlink.to_ne_bytes());
+    found.route.onlink = onlink != 0;
     for attribute in attributes(payload, HEADER) {
         let value = attribute.value();
         let number = value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
@@ -75,9 +104,13 @@ fn read(payload: &[u8]) -> Option<Found> {
             OIF => found.route.oif = number,
             PRIORITY => found.route.metric = number?,
             TABLE => found.table = number?,
-            GATEWAY if v4 => found.route.gateway = value.first_chunk::<4>().map(|ip| (*ip).into()),
-            GATEWAY => found.route.gateway = value.first_chunk::<16>().map(|ip| (*ip).into()),
-            _ => {}
+            GATEWAY => found.route.gateway = ip(value, v4),
+            PREFSRC => found.route.source = ip(value, v4),
+            METRICS => found.route.read_metrics(value),
+            // The usual preference among routers, which the kernel reports of every IPv6 route (RFC 4191).
+            PREF if value == [0] => {}
+            CACHEINFO => {}
+            _ => found.route.partial = true,
         }
     }
     let by_id = attributes(payload, HEADER).any(|attribute| attribute.kind() == NEXTHOP_ID);
@@ -96,6 +129,25 @@ fn read(payload: &[u8]) -> Option<Found> {
         bytes.resize(bytes.len().next_multiple_of(4), 0);
     }
     Some(found)
+}
+
+fn ip(value: &[u8], v4: bool) -> Option<IpAddr> {
+    if v4 {
+        value.first_chunk::<4>().map(|ip| (*ip).into())
+    } else {
+        value.first_chunk::<16>().map(|ip| (*ip).into())
+    }
+}
+
+impl DefaultRoute {
+    fn read_metrics(&mut self, value: &[u8]) {
+        for metric in NlasIterator::new(value).flatten() {
+            match (metric.kind(), metric.value().first_chunk()) {
+                (METRIC_MTU, Some(bytes)) => self.mtu = Some(u32::from_ne_bytes(*bytes)),
+                _ => self.partial = true,
+            }
+        }
+    }
 }
 
 /// The default route that a new one of `metric` would replace. Equal to `ip route show default`, but one

@@ -51,7 +51,8 @@ pub fn warnings(facts: &Facts) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{OldDefault, Script, Uplink};
+    use crate::plan::{Script, Uplink};
+    use crate::spec::OldDefault;
 
     const BRIDGE: UplinkKind = UplinkKind::Bridge { filtering: false, default_vlan: None };
 
@@ -85,7 +86,9 @@ mod tests {
         };
         Facts {
             target: "web".into(),
+            runtime: crate::spec::Runtime::Docker,
             id: None,
+            netns: 4,
             pid: Some(7),
             ifname: "eth1".parse().unwrap(),
             vlan: None,
@@ -120,6 +123,8 @@ mkdir -p /var/run/netns && ln -sfn /proc/7/ns/net /var/run/netns/web
 ip link set dev up0 up
 ip link add name veth1pl7 mtu 9000 numtxqueues 1 numrxqueues 1 master up0 up type veth \
              peer name eth1 netns web mtu 9000 numtxqueues 1 numrxqueues 1
+ip link set dev veth1pl7 alias 'rpipe 1 port uplink=up0 ifname=eth1 netns=4 target=docker:web'
+ip -n web link set dev eth1 alias 'rpipe 1 link uplink=up0 target=docker:web'
 ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 ip -n web address add 10.0.0.2/24 brd + dev eth1
 ip -n web link set dev eth1 up
@@ -143,6 +148,7 @@ ip -n web route add default via 10.9.0.1 dev eth1 proto static
 ip link set dev up0 up
 ip link add link up0 name veth1pl7 netns /proc/7/ns/net mtu 9000 numtxqueues 1 numrxqueues 1 type macvlan mode bridge
 nsenter --net=/proc/7/ns/net ip link set dev veth1pl7 name eth0
+nsenter --net=/proc/7/ns/net ip link set dev eth0 alias 'rpipe 1 link uplink=up0 target=docker:web'
 nsenter --net=/proc/7/ns/net sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6'
 nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0
 nsenter --net=/proc/7/ns/net ip link set dev eth0 up
@@ -209,7 +215,7 @@ ip -n web -6 route add fd00::/8 dev eth1 metric 7 proto static
     fn only_what_outlives_the_link_has_an_undo_of_its_own() {
         let mut facts = facts(UplinkKind::Parent);
         let gateway = Some("172.17.0.1".parse().unwrap());
-        facts.default_v4 = Some(OldDefault { gateway, dev: Some("eth0".into()), metric: 0 });
+        facts.default_v4 = Some(OldDefault { gateway, .."dev,eth0".parse().unwrap() });
         let steps = attach(&asked(["up0", "eth1", "10.0.0.2/24@10.0.0.1"]), &facts).unwrap();
         let undo: Vec<_> = steps.iter().flat_map(Step::undo).map(|step| step.to_string()).collect();
         assert_eq!(

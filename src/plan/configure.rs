@@ -4,11 +4,16 @@ use std::net::IpAddr;
 
 use crate::spec::Attach;
 
-use super::{Facts, Side, Step, default_metric};
+use super::{Facts, Side, Step, default_metric, link};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
 pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     let ifname = || facts.ifname.clone();
+    // One that was moved is marked already.
+    if !asked.direct {
+        let alias = link::mark(asked, facts).to_string();
+        steps.push(Step::SetAlias { side: Side::Target, ifname: ifname(), alias, old: None });
+    }
     if asked.speaks(false) && facts.ipv6_disabled {
         steps.push(Step::EnableIpv6 { ifname: ifname() });
     }

@@ -1,16 +1,18 @@
 //! What the plan must know of the machine, as plain values.
 
-use std::net::IpAddr;
-
-use crate::spec::{EntryName, IfName, Mac, Vlan};
+use crate::spec::{EntryName, IfName, Mac, OldDefault, Runtime, Vlan};
 
 /// What was seen, once, before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The target's name for people.
     pub target: String,
+    /// Who holds it.
+    pub runtime: Runtime,
     /// The engine's full id of it.
     pub id: Option<String>,
+    /// The number of its namespace, which `lsns` shows.
+    pub netns: u64,
     /// The target's process, where it has one.
     pub pid: Option<i32>,
     /// The name for the container's interface: the one asked for, or the usual one.
@@ -120,17 +122,6 @@ pub enum UplinkKind {
     Port(&'static str),
     /// A loopback or a link of another kind than Ethernet.
     NotEthernet,
-}
-
-/// A default route that is there already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OldDefault {
-    /// Its next hop.
-    pub gateway: Option<IpAddr>,
-    /// The name of its outgoing link.
-    pub dev: Option<String>,
-    /// Its metric.
-    pub metric: u32,
 }
 
 /// The target's entry in `/var/run/netns`.

@@ -1,6 +1,6 @@
 //! The steps that make the container's link: each kind of uplink has its own way.
 
-use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Nic, Role, Sharing, Vlan};
+use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Nic, Role, Sharing, UplinkWord, Vlan};
 
 use super::{Facts, Found, OvsChange, OvsPort, Refusal, Side, Step, Uplink, UplinkKind, VlanLink};
 
@@ -103,6 +103,7 @@ fn on_bridge(
     vlan: Option<(Vlan, Option<Vlan>)>,
 ) -> Result<(), Refusal> {
     steps.push(veth(asked, facts, bridge, Some(bridge.name.clone()))?);
+    steps.push(mark_port(asked, facts));
     if let Some((vlan, default)) = vlan.filter(|(vlan, default)| Some(*vlan) != *default) {
         let port = || facts.host_ifname.clone();
         steps.push(Step::SetPortVlan { port: port(), vlan });
@@ -154,6 +155,7 @@ fn on_ovs_bridge(
     }
     let name = bridge.name.clone();
     steps.push(veth);
+    steps.push(mark_port(asked, facts));
     steps.push(Step::Ovs(OvsChange::AddPort {
         vlan,
         ids: ovs_ids(asked, facts, &name, vlan),
@@ -312,12 +314,7 @@ fn direct(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink)
             Err(_) => moved.alias.clone(),
         },
     };
-    let mark = Mark {
-        target: Some(facts.target.clone()),
-        uplink: Some(uplink.name.clone()),
-        nic: Some(nic),
-        ..Mark::new(Role::Link)
-    };
+    let mark = Mark { nic: Some(nic), ..mark(asked, facts) };
     steps.push(Step::SetAlias {
         side: Side::Host,
         ifname: moved.name.clone(),
@@ -329,4 +326,36 @@ fn direct(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink)
     steps.extend(mac(asked).map(|mac| Step::SetMac { ifname: ifname(), mac, old: moved.mac }));
     steps.extend(asked.mtu.map(|mtu| Step::SetMtu { ifname: ifname(), mtu, old: moved.mtu }));
     Ok(())
+}
+
+/// The mark of the container's end: what is needed to take the attachment back, and to tell of it.
+pub(super) fn mark(asked: &Attach, facts: &Facts) -> Mark {
+    let uplink = match (&facts.uplink, &asked.uplink) {
+        (Found::Link(uplink), _) => Some(uplink.name.clone()),
+        (_, UplinkWord::Name(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let old = [&facts.default_v4, &facts.default_v6];
+    Mark {
+        target: Some(format!("{}:{}", facts.runtime, facts.target)),
+        // As many digits as the engines show.
+        id: facts.id.as_ref().and_then(|id| id.get(..12)).map(str::to_owned),
+        uplink,
+        vlan: facts.vlan.map(Vlan::id),
+        old: old.map(|old| old.clone().filter(|old| !old.partial)),
+        ..Mark::new(Role::Link)
+    }
+}
+
+/// The mark of the host's end: whose it is.
+fn mark_port(asked: &Attach, facts: &Facts) -> Step {
+    let mark = Mark {
+        role: Role::Port,
+        ifname: Some(facts.ifname.clone()),
+        netns: Some(facts.netns),
+        old: [None, None],
+        ..mark(asked, facts)
+    };
+    let ifname = facts.host_ifname.clone();
+    Step::SetAlias { side: Side::Host, ifname, alias: mark.to_string(), old: None }
 }

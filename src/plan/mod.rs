@@ -14,7 +14,7 @@ mod step;
 mod words;
 
 pub use attach::{attach, default_metric, warnings};
-pub use facts::{Entry, Facts, Found, OldDefault, OvsPort, Uplink, UplinkKind, VlanLink};
+pub use facts::{Entry, Facts, Found, OvsPort, Uplink, UplinkKind, VlanLink};
 pub use ovs::{OvsChange, quote as ovs_quote};
 pub use refusal::Refusal;
 pub use script::Script;

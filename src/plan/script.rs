@@ -171,7 +171,8 @@ impl<'a> Script<'a> {
             }
             Step::RestoreDefault { v4, old } => {
                 let via = old.gateway.map(|ip| format!(" via {ip}")).unwrap_or_default();
-                let dev = old.dev.as_ref().map(|dev| format!(" dev {}", quote(dev))).unwrap_or_default();
+                let dev =
+                    old.dev.as_ref().map(|dev| format!(" dev {}", quote(dev.as_str()))).unwrap_or_default();
                 inside(format!("{}route replace default{via}{dev}{}", family(*v4), metric_words(old.metric)))
             }
             Step::DeleteLink { side, ifname } => {

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::spec::{EntryName, IfName, Mac, Pkey, Route, Sharing, Vlan};
+use crate::spec::{EntryName, IfName, Mac, OldDefault, Pkey, Route, Sharing, Vlan};
 
-use super::{OldDefault, OvsChange};
+use super::OvsChange;
 
 /// Which of the two namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -360,6 +360,7 @@ impl Step {
             | Self::ReturnLink { from: ifname, .. }
             | Self::SetMac { ifname, .. }
             | Self::SetMtu { ifname, .. }
+            | Self::SetAlias { side: Side::Target, ifname, .. }
             | Self::EnableIpv6 { ifname }
             | Self::ArpNotify { ifname, .. }
             | Self::AddAddress { ifname, .. }
@@ -370,7 +371,8 @@ impl Step {
             | Self::UnlinkNamespace { .. }
             | Self::CreateBridge { .. }
             | Self::CreateDummy { .. }
-            | Self::SetAlias { .. }
+            // By name, for a link that is made in the same datagram.
+            | Self::SetAlias { side: Side::Host, .. }
             | Self::Ovs(_)
             | Self::RestoreDefault { .. } => None,
         }

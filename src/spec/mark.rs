@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use super::{IfName, Mac, SpecError};
+use super::{IfName, Mac, OldDefault, SpecError};
 
 /// The most bytes of an alias.
 const MOST: usize = 255;
@@ -52,6 +52,14 @@ pub struct Mark {
     pub id: Option<String>,
     /// What the container was attached to.
     pub uplink: Option<IfName>,
+    /// The VLAN that it is in.
+    pub vlan: Option<u16>,
+    /// The name of the other end: inside, for the host's end.
+    pub ifname: Option<IfName>,
+    /// The number of the container's namespace.
+    pub netns: Option<u64>,
+    /// The default routes that the attach replaced, IPv4 and IPv6.
+    pub old: [Option<OldDefault>; 2],
     /// What a physical interface was before.
     pub nic: Option<Nic>,
 }
@@ -73,7 +81,17 @@ impl Mark {
     /// A mark that says no more than what the link is.
     #[must_use]
     pub fn new(role: Role) -> Self {
-        Self { role, target: None, id: None, uplink: None, nic: None }
+        Self {
+            role,
+            target: None,
+            id: None,
+            uplink: None,
+            vlan: None,
+            ifname: None,
+            netns: None,
+            old: [None, None],
+            nic: None,
+        }
     }
 
     /// The fields in the order of their weight: the last ones are left out first.
@@ -87,6 +105,11 @@ impl Mark {
             put("mtu", Some(nic.mtu.to_string()));
         }
         put("uplink", self.uplink.as_ref().map(ToString::to_string));
+        put("vlan", self.vlan.map(|vlan| vlan.to_string()));
+        put("ifname", self.ifname.as_ref().map(ToString::to_string));
+        put("netns", self.netns.map(|netns| netns.to_string()));
+        put("old4", self.old[0].as_ref().map(ToString::to_string));
+        put("old6", self.old[1].as_ref().map(ToString::to_string));
         put("id", self.id.clone());
         put("target", self.target.clone());
         if let Some(nic) = self.nic.as_ref().filter(|nic| !nic.alias.is_empty()) {
@@ -98,7 +121,7 @@ impl Mark {
 
 /// What stands in a mark without being a separator; `%` starts two hexadecimal digits.
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"._:/@+,-".contains(&byte)
 }
 
 fn escape(value: &str) -> String {
@@ -169,6 +192,10 @@ impl FromStr for Mark {
         mark.target = get("target");
         mark.id = get("id");
         mark.uplink = get("uplink").map(|name| name.parse()).transpose()?;
+        mark.vlan = get("vlan").and_then(|vlan| vlan.parse().ok());
+        mark.ifname = get("ifname").map(|name| name.parse()).transpose()?;
+        mark.netns = get("netns").and_then(|netns| netns.parse().ok());
+        mark.old = ["old4", "old6"].map(|key| get(key).and_then(|route| route.parse().ok()));
         if let Some(name) = get("nic") {
             mark.nic = Some(Nic {
                 name: name.parse()?,
