@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
@@ -14,7 +15,8 @@ pub const RPIPE: &str = env!("CARGO_BIN_EXE_rpipe");
 
 /// Runs as process 1 of the world. `/proc/self` is the machine's until the second mount, so the first
 /// line says which process of the machine this is. Then it waits for its standard input, a pipe that the
-/// test holds, to close: when the test ends in any way, so does process 1, and the kernel ends the rest.
+/// test holds, to close: when the test ends in any way, so does process 1, and the kernel ends the rest. While the shell
+/// waits it also reaps orphans, so that their numbers are free again as on a real machine.
 const INIT: &str = "
 set -e
 read -r pid rest </proc/self/stat
@@ -23,7 +25,9 @@ mount -t tmpfs tmpfs /run
 mkdir /run/netns /run/lock
 ip link set lo up
 echo \"$pid\"
-exec cat >/dev/null
+exec 3<&0
+cat <&3 >/dev/null &
+wait $!
 ";
 
 /// What a command did.
@@ -81,6 +85,11 @@ impl World {
         let pid = first_line(&mut init);
         assert!(!pid.is_empty(), "the world did not come up: is this root?");
         Self { init, pid, children: RefCell::default(), traces: Cell::new(0) }
+    }
+
+    /// The control group under which containers of this world put theirs, the one thing that would outlive it.
+    pub fn cgroup(&self) -> String {
+        format!("rpipe-test-{}", self.pid)
     }
 
     /// A file of the world as the test can open it.
@@ -196,7 +205,30 @@ impl Drop for World {
         for child in self.children.get_mut() {
             let _ = child.wait();
         }
+        // Control groups can only go when nobody is in them any more.
+        for root in cgroup_roots() {
+            remove_cgroup(&root.join(self.cgroup()));
+        }
     }
+}
+
+/// The hierarchies: one in version 2, one a controller in version 1.
+fn cgroup_roots() -> Vec<PathBuf> {
+    let top = PathBuf::from("/sys/fs/cgroup");
+    let below = folders(&top);
+    let mut roots = vec![top];
+    roots.extend(below);
+    roots
+}
+
+fn remove_cgroup(group: &Path) {
+    folders(group).iter().for_each(|below| remove_cgroup(below));
+    let _ = fs::remove_dir(group);
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 /// A network namespace inside a world, held by a process of that world.
