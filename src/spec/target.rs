@@ -10,6 +10,14 @@ use super::SpecError;
 pub enum Runtime {
     /// `docker:` a container of the Docker engine.
     Docker,
+    /// `podman:` a container of Podman, root's or a user's.
+    Podman,
+    /// `containerd:` a container of containerd in any of its namespaces; nerdctl's names too.
+    Containerd,
+    /// `cri:` a pod of Kubernetes or a container of one, held by containerd.
+    Cri,
+    /// `oci:` a container that runc, crun or youki runs without an engine.
+    Oci,
     /// `pid:` a process of this host.
     Pid,
     /// `netns:` a named namespace (`ip netns`) or a path to one.
@@ -18,13 +26,18 @@ pub enum Runtime {
 
 impl Runtime {
     /// All of them, in the order in which a bare name is looked up.
-    pub const ALL: [Self; 3] = [Self::Docker, Self::Pid, Self::Netns];
+    pub const ALL: [Self; 7] =
+        [Self::Docker, Self::Podman, Self::Containerd, Self::Cri, Self::Oci, Self::Pid, Self::Netns];
 
     /// The word before the colon, and the `runtime` of the JSON report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Containerd => "containerd",
+            Self::Cri => "cri",
+            Self::Oci => "oci",
             Self::Pid => "pid",
             Self::Netns => "netns",
         }
@@ -74,6 +87,15 @@ impl FromStr for TargetWord {
                 name.parse::<EntryName>()
                     .map_err(|_| refuse("is neither a name nor a path that starts with a slash"))?;
             }
+            Some(Runtime::Containerd) if !has_parts(name, 2) => {
+                return Err(refuse("is neither a NAME nor a NAMESPACE/NAME"));
+            }
+            Some(Runtime::Cri) if !has_parts(name, 3) => {
+                return Err(refuse("is neither a POD nor a POD/CONTAINER nor a NAMESPACE/POD/CONTAINER"));
+            }
+            Some(Runtime::Docker | Runtime::Podman | Runtime::Oci) if name.contains('/') => {
+                return Err(refuse("contains a slash"));
+            }
             None if name.contains('/') => {
                 return Err(refuse("is a path").hint(format!("did you mean netns:{name}?")));
             }
@@ -81,6 +103,11 @@ impl FromStr for TargetWord {
         }
         Ok(Self { runtime, name: name.to_owned() })
     }
+}
+
+/// Whether it is at most so many names with slashes between, none of which leads elsewhere as a folder.
+fn has_parts(word: &str, most: usize) -> bool {
+    word.split('/').count() <= most && word.split('/').all(|part| part.parse::<EntryName>().is_ok())
 }
 
 /// Process numbers are 1 to 4194304 (`PID_MAX_LIMIT`, include/linux/threads.h).
@@ -138,7 +165,21 @@ mod tests {
 
     #[test]
     fn every_form_prints_as_it_was_read() {
-        for word in ["test01", "docker:test01", "pid:1", "netns:red", "netns:/run/netns/red", "web:80"] {
+        for word in [
+            "test01",
+            "docker:test01",
+            "podman:web",
+            "containerd:c1",
+            "containerd:default/c1",
+            "cri:pod",
+            "cri:pod/app",
+            "cri:kube-system/pod/app",
+            "oci:c1",
+            "pid:1",
+            "netns:red",
+            "netns:/run/netns/red",
+            "web:80",
+        ] {
             assert_eq!(word.parse::<TargetWord>().unwrap().to_string(), word);
         }
     }
@@ -159,6 +200,19 @@ mod tests {
             "netns:..",
             "a\nb",
             "docker:-v",
+            "docker:a/b",
+            "podman:a/b",
+            "podman:a\u{1b}",
+            "oci:../x",
+            "oci:a/b",
+            "containerd:a/b/c",
+            "containerd:../x",
+            "containerd:a/",
+            "containerd:/a",
+            "containerd:a/-b",
+            "cri:a/b/c/d",
+            "cri:a//b",
+            "cri:./b",
             "/proc/1/ns/net",
         ] {
             assert!(word.parse::<TargetWord>().is_err(), "{word:?}");

@@ -18,8 +18,12 @@ pub enum TargetError {
     Refused {
         /// The target as it was asked for.
         target: String,
+        /// Who says no.
+        runtime: Runtime,
         /// The answer.
         why: Refusal,
+        /// Names that it knows and that look like the one asked for.
+        near: Vec<String>,
     },
     /// A bare name that nobody knows.
     Unknown {
@@ -27,6 +31,8 @@ pub enum TargetError {
         target: String,
         /// Who was asked, and the answers.
         asked: Vec<(Runtime, Refusal)>,
+        /// Names that are known and look like the one asked for, each with who knows it.
+        near: Vec<String>,
     },
 }
 
@@ -35,8 +41,10 @@ pub enum TargetError {
 /// Words of others in here are free of control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// `DOCKER_HOST` is not a unix socket.
+    /// The engine that the environment names is not at a unix socket.
     NotUnix {
+        /// The variable.
+        variable: &'static str,
         /// Its value.
         host: String,
     },
@@ -80,8 +88,42 @@ pub enum Refusal {
         /// Its own words.
         message: String,
     },
+    /// The runtime is not used on this host.
+    NotHere {
+        /// Where it would keep what it knows.
+        path: String,
+    },
+    /// A file in which a runtime keeps what it knows is not what it should be.
+    State {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// Reading what a runtime knows took too long.
+    Slow {
+        /// What was being read.
+        path: String,
+        /// How long there was.
+        limit: Duration,
+    },
+    /// A user's engine names a network namespace that is not the user's.
+    NotTheirs {
+        /// The user's number.
+        owner: u32,
+    },
+    /// The container runs, and its runtime does not tell as which process.
+    NoState {
+        /// Where it was looked for.
+        path: String,
+    },
     /// The engine has no such container.
     NoContainer,
+    /// Several containers have the name.
+    Several {
+        /// How each can be named.
+        names: Vec<String>,
+    },
     /// The ids of several containers start with the name.
     Ambiguous,
     /// The container has no process.
@@ -150,6 +192,7 @@ impl Refusal {
     pub(super) fn verdict(&self) -> Verdict {
         match self {
             Self::NoSocket { .. }
+            | Self::NotHere { .. }
             | Self::NoContainer
             | Self::NoProcess
             | Self::Thread
@@ -161,8 +204,13 @@ impl Refusal {
             | Self::OutOfSight { .. }
             | Self::Late { .. }
             | Self::Garbled { .. }
+            | Self::State { .. }
+            | Self::Slow { .. }
+            | Self::NotTheirs { .. }
             | Self::Trouble { .. } => Verdict::Unasked,
             Self::Ambiguous
+            | Self::Several { .. }
+            | Self::NoState { .. }
             | Self::NotRunning { .. }
             | Self::Restarted
             | Self::HostNetwork
@@ -174,15 +222,26 @@ impl Refusal {
         }
     }
 
-    fn remedy(&self) -> Option<String> {
+    /// Whether it means that the runtime is not used on this host.
+    fn is_absence(&self) -> bool {
+        matches!(self, Self::NoSocket { .. } | Self::NotHere { .. })
+    }
+
+    fn remedy(&self, runtime: Runtime) -> Option<String> {
         let remedy = match self {
             Self::Connect { error, .. } | Self::Kernel { error, .. } if error.is_permission() => PRIVILEGE,
-            Self::Connect { .. } | Self::NoSocket { .. } => "is the Docker engine running?",
+            Self::Connect { .. } | Self::NoSocket { .. } if runtime == Runtime::Docker => {
+                "is the Docker engine running?"
+            }
+            Self::Connect { .. } | Self::NoSocket { .. } => "is it running?",
             Self::Kernel { error, .. } if error.errno == Errno::ENOSYS => "needs Linux 5.3",
             Self::OutOfSight { .. } => "run rpipe where the engine runs",
             Self::Ambiguous => "give more digits of the id",
             Self::NotRunning { state, .. } if state == "restarting" => "try again when it is up",
-            Self::NotRunning { name, .. } => return Some(format!("docker start {name}")),
+            Self::NotRunning { name, .. } => return start(runtime, name),
+            Self::NoState { .. } => "give it as pid:NUMBER",
+            Self::Several { names } => return Some(format!("say which: {}", names.join(", "))),
+            Self::NotHere { .. } => "is it installed, and did it run anything yet?",
             Self::Restarted | Self::Ended => "try again",
             Self::NoEntry => "ip netns list shows them",
             _ => return None,
@@ -191,10 +250,18 @@ impl Refusal {
     }
 }
 
+/// The command that starts a stopped container.
+fn start(runtime: Runtime, name: &str) -> Option<String> {
+    match runtime {
+        Runtime::Docker | Runtime::Podman => Some(format!("{runtime} start {name}")),
+        _ => None,
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotUnix { host } => write!(f, "DOCKER_HOST {host:?}: only unix:// is understood"),
+            Self::NotUnix { variable, host } => write!(f, "{variable} {host:?}: only unix:// is understood"),
             Self::NoSocket { socket } => write!(f, "no socket at {socket}"),
             Self::Connect { socket, error } => write!(f, "connecting to {socket}: {error}"),
             Self::OutOfSight { socket } => write!(
@@ -211,6 +278,17 @@ impl fmt::Display for Refusal {
             Self::Trouble { socket, status, message } => {
                 write!(f, "the engine at {socket} says: {message}, HTTP status {status}")
             }
+            Self::NotHere { path } => write!(f, "nothing at {path}"),
+            Self::State { path, fault } => write!(f, "the state file {path} {fault}"),
+            Self::Slow { path, limit } => write!(f, "reading {path} took longer than {limit:?}"),
+            Self::NotTheirs { owner } => write!(
+                f,
+                "an engine of user {owner} names a network namespace that does not belong to that user"
+            ),
+            Self::NoState { path } => {
+                write!(f, "its runtime does not tell which process it is, there is nothing at {path}")
+            }
+            Self::Several { .. } => f.write_str("it is the name of several"),
             Self::NoContainer => f.write_str("no such container"),
             Self::Ambiguous => f.write_str("the ids of several containers start with it"),
             Self::NotRunning { state, .. } => write!(f, "the container is not running, it is {state}"),
@@ -236,31 +314,42 @@ impl fmt::Display for Refusal {
 
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Refused { target, .. } | Self::Unknown { target, .. }) = self;
+        let (Self::Refused { target, near, .. } | Self::Unknown { target, near, .. }) = self;
         // `{:?}` keeps what a hostile word does to the terminal out of it.
         write!(f, "target {target:?}: ")?;
-        let remedy = match self {
-            Self::Refused { why, .. } => {
+        let mut remedies = Vec::new();
+        match self {
+            Self::Refused { runtime, why, .. } => {
                 write!(f, "{why}")?;
-                why.remedy()
+                remedies.extend(why.remedy(*runtime));
             }
             Self::Unknown { asked, .. } => {
-                let unasked = asked.iter().find(|(_, why)| why.verdict() == Verdict::Unasked);
-                if let Some((_, why)) = unasked {
+                let unasked = asked.iter().position(|(_, why)| why.verdict() == Verdict::Unasked);
+                if let Some((runtime, why)) = unasked.and_then(|place| asked.get(place)) {
                     write!(f, "{why}, and nobody else knows the name")?;
-                    why.remedy()
+                    remedies.extend(why.remedy(*runtime));
                 } else {
                     f.write_str("nobody knows it")?;
-                    let answers: Vec<_> =
-                        asked.iter().map(|(runtime, why)| format!("{runtime}: {why}")).collect();
-                    Some(answers.join("; "))
+                }
+                let others = || {
+                    let others = asked.iter().enumerate().filter(|(place, _)| Some(*place) != unasked);
+                    others.map(|(_, answer)| answer)
+                };
+                let said = others().filter(|(_, why)| !why.is_absence());
+                remedies.extend(said.map(|(runtime, why)| format!("{runtime}: {why}")));
+                let absent: Vec<_> = others()
+                    .filter(|(_, why)| why.is_absence())
+                    .map(|(runtime, _)| runtime.as_str())
+                    .collect();
+                if !absent.is_empty() {
+                    remedies.push(format!("not on this host: {}", absent.join(", ")));
                 }
             }
-        };
-        match remedy {
-            Some(remedy) => write!(f, " ({remedy})"),
-            None => Ok(()),
         }
+        if !near.is_empty() {
+            remedies.insert(0, format!("did you mean {}?", near.join(" or ")));
+        }
+        if remedies.is_empty() { Ok(()) } else { write!(f, " ({})", remedies.join("; ")) }
     }
 }
 
@@ -282,7 +371,8 @@ mod tests {
     use super::*;
 
     fn refused(why: Refusal) -> String {
-        let text = TargetError::Refused { target: "web".into(), why }.to_string();
+        let text = TargetError::Refused { target: "web".into(), runtime: Runtime::Docker, why, near: vec![] }
+            .to_string();
         text.strip_prefix("target \"web\": ").unwrap().to_owned()
     }
 
@@ -296,10 +386,14 @@ mod tests {
         let unknown = TargetError::Unknown {
             target: "web".into(),
             asked: vec![(Runtime::Docker, denied), (Runtime::Netns, Refusal::NoEntry)],
+            near: vec![],
         };
         assert_eq!(
             unknown.to_string(),
-            format!("target \"web\": {because}, and nobody else knows the name {remedy}")
+            format!(
+                "target \"web\": {because}, and nobody else knows the name (needs root, or CAP_NET_ADMIN and \
+                 CAP_SYS_ADMIN; netns: no such entry)"
+            )
         );
         assert_eq!(
             refused(Refusal::kernel("/proc/7/ns/net", Errno::EACCES)),

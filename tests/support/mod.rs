@@ -6,11 +6,19 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+mod containerd;
 mod docker;
+mod life;
+mod oci;
+mod podman;
 mod snapshot;
 mod world;
 
+pub use containerd::Containerd;
 pub use docker::Docker;
+pub use life::{lives_and_dies, until};
+pub use oci::{Bundle, kill};
+pub use podman::Podman;
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
     Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag, names, words,

@@ -48,7 +48,7 @@ impl Fake {
     }
 
     fn find(&self, home: &NetNs, limit: Duration) -> Result<Target, Refusal> {
-        find_at(&Engine::at(&self.socket), "web", home, Deadline::after(limit))
+        find_at(&Engine::at(&self.socket), Runtime::Docker, "web", home, Deadline::after(limit))
     }
 
     /// The text of the error, with the socket's path replaced by SOCKET.
@@ -58,7 +58,8 @@ impl Fake {
 
     fn error_within(&self, limit: Duration) -> String {
         let why = self.find(&NetNs::own().unwrap(), limit).unwrap_err();
-        let error = TargetError::Refused { target: "web".into(), why };
+        let error =
+            TargetError::Refused { target: "web".into(), runtime: Runtime::Docker, why, near: vec![] };
         let text = error.to_string().replace(self.socket.to_str().unwrap(), "SOCKET");
         text.strip_prefix("target \"web\": ").unwrap().to_owned()
     }
@@ -363,6 +364,7 @@ fn only_what_can_be_a_container_is_asked_for() {
 
 #[test]
 fn the_socket_is_the_one_of_docker_host() {
+    let engine = |host: Option<&OsStr>| engine_of("DOCKER_HOST", host, SOCKET);
     let of = |host: &str| engine(Some(host.as_ref())).map(|engine| engine.socket());
     assert_eq!(engine(None), Ok(Engine::at(SOCKET)));
     assert_eq!(of("").as_deref(), Ok(SOCKET));
