@@ -108,11 +108,11 @@ fn an_id_is_no_path_and_no_option() {
     // What the first word would lead to, were it a path: a live process in a namespace of its own.
     let victim = world.container();
     let stat = world.run(&format!("cat /proc/{}/stat", victim.pid)).ok();
-    let start = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap();
+    let ticks = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap();
     world
         .sh(&format!(
             "mkdir -p /run/runc /run/elsewhere
-             echo '{{\"init_process_pid\":{},\"init_process_start\":{start}}}' | tee /run/elsewhere/state.json >/run/runc/state.json",
+             echo '{{\"init_process_pid\":{},\"init_process_start\":{ticks}}}' | tee /run/elsewhere/state.json >/run/runc/state.json",
             victim.pid
         ))
         .ok();

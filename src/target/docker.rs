@@ -99,7 +99,10 @@ pub(super) fn find_at(
     let asked_at = pin::now()?;
     let (container, owner) = ask(engine, name, deadline)?;
     let number = container.process(name)?;
-    let pinned = pin::answered(number, asked_at, || {
+    // A user's engine may have to do without control groups, and Podman can be told to.
+    let grouped = runtime == Runtime::Docker && owner == 0;
+    let answer = pin::Answer { number, id: &container.id, grouped, asked_at };
+    let pinned = pin::answered(answer, || {
         let (again, _) = ask(engine, name, deadline)?;
         Ok(again.process(name)? == number && again.id == container.id)
     })?;

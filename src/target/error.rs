@@ -135,6 +135,11 @@ pub enum Refusal {
     },
     /// The container got another process during the look-up.
     Restarted,
+    /// The process that the engine names is not the container's, or no longer.
+    Stranger {
+        /// Its number.
+        pid: i32,
+    },
     /// The container has no network of its own.
     HostNetwork,
     /// There is no process of this number.
@@ -211,6 +216,7 @@ impl Refusal {
             Self::Ambiguous
             | Self::Several { .. }
             | Self::NoState { .. }
+            | Self::Stranger { .. }
             | Self::NotRunning { .. }
             | Self::Restarted
             | Self::HostNetwork
@@ -242,7 +248,7 @@ impl Refusal {
             Self::NoState { .. } => "give it as pid:NUMBER",
             Self::Several { names } => return Some(format!("say which: {}", names.join(", "))),
             Self::NotHere { .. } => "is it installed, and did it run anything yet?",
-            Self::Restarted | Self::Ended => "try again",
+            Self::Restarted | Self::Ended | Self::Stranger { .. } => "try again",
             Self::NoEntry => "ip netns list shows them",
             _ => return None,
         };
@@ -293,6 +299,10 @@ impl fmt::Display for Refusal {
             Self::Ambiguous => f.write_str("the ids of several containers start with it"),
             Self::NotRunning { state, .. } => write!(f, "the container is not running, it is {state}"),
             Self::Restarted => f.write_str("the container was restarted while it was being looked up"),
+            Self::Stranger { pid } => write!(
+                f,
+                "process {pid}, which the engine names, is not in the container's control group, it is another's"
+            ),
             Self::HostNetwork => f.write_str(
                 "the container shares the host's network (--net=host), there is nothing to attach to",
             ),

@@ -1,8 +1,9 @@
 //! From the process number that a runtime tells to the container's namespace, and surely no other.
 //!
 //! IO, read-only. A number is only as good as the moment it was true. Three things make it good for ever, each with the
-//! process pinned first: it was there before the question was asked, and the answer named it; or it is as old as the
-//! runtime wrote down when it started it; or it is in the control group that the runtime made for it.
+//! process pinned first: it is as old as the runtime wrote down when it started it; or it is in the control group that
+//! the runtime made for the container; or, where there is none, it was there before the question was asked, and the answer
+//! named it. The last is the weakest: an engine that is busy may name a process long after it ended.
 
 use std::fs;
 
@@ -20,18 +21,37 @@ const CLEARLY: u64 = 2;
 /// A process and its network namespace.
 pub(super) type Pinned = (Process, NetNs);
 
-/// The process that an engine names in the answer to a question of `asked_at`, in clock ticks since boot. `again` asks
-/// once more whether it is so.
+/// What an engine says of a container.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer<'a> {
+    /// The number of its process.
+    pub(super) number: i32,
+    /// Its id, after which its control group is called.
+    pub(super) id: &'a str,
+    /// Whether the engine surely makes a control group.
+    pub(super) grouped: bool,
+    /// When it was asked, in clock ticks since boot.
+    pub(super) asked_at: u64,
+}
+
+/// The process that an engine names. `again` asks once more whether it is so.
 pub(super) fn answered(
-    number: i32,
-    asked_at: u64,
+    answer: Answer<'_>,
     again: impl FnOnce() -> Result<bool, Refusal>,
 ) -> Result<Pinned, Refusal> {
-    let (process, netns) = pin(number)?;
+    let (process, netns) = pin(answer.number)?;
+    let groups = process.read("cgroup").map_err(|_| Refusal::Ended)?;
+    // Engines call the group after the whole id, with words around it that differ.
+    if answer.id.len() == 64 && String::from_utf8_lossy(&groups).contains(answer.id) {
+        return Ok((process, netns));
+    }
+    if answer.grouped {
+        return Err(Refusal::Stranger { pid: answer.number });
+    }
     let started_at = process.started_at().map_err(|_| Refusal::Ended)?;
     // Started before the question and alive after the answer, it is the process that the answer is about. A younger
     // one may be a stranger that got the number in between, so the engine is asked again, now that it is pinned.
-    if started_at + CLEARLY >= asked_at {
+    if started_at + CLEARLY >= answer.asked_at {
         match again() {
             Ok(true) if process.is_alive() => {}
             Ok(_) | Err(Refusal::NoContainer | Refusal::NotRunning { .. }) => {

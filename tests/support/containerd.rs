@@ -58,7 +58,7 @@ impl<'w> Containerd<'w> {
             None => options += &note("container-type", "sandbox"),
             Some((name, sandbox)) => {
                 options += &(note("container-type", "container") + &note("container-name", name));
-                options += &format!("--with-ns network:/proc/{sandbox}/ns/net");
+                options.extend(["--with-ns network:/proc/", sandbox, "/ns/net"]);
             }
         }
         self.run("k8s.io", id, &options)

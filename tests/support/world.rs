@@ -222,7 +222,9 @@ fn cgroup_roots() -> Vec<PathBuf> {
 }
 
 fn remove_cgroup(group: &Path) {
-    folders(group).iter().for_each(|below| remove_cgroup(below));
+    for below in folders(group) {
+        remove_cgroup(&below);
+    }
     let _ = fs::remove_dir(group);
 }
 
