@@ -69,6 +69,8 @@ impl Output {
 pub struct World {
     init: Child,
     pid: String,
+    /// The number in here of a process whose namespaces are meant instead: process 1 of a machine in this world.
+    pub(super) machine: Option<String>,
     children: RefCell<Vec<Child>>,
     traces: Cell<u32>,
 }
@@ -84,7 +86,7 @@ impl World {
             .expect("unshare");
         let pid = first_line(&mut init);
         assert!(!pid.is_empty(), "the world did not come up: is this root?");
-        Self { init, pid, children: RefCell::default(), traces: Cell::new(0) }
+        Self { init, pid, machine: None, children: RefCell::default(), traces: Cell::new(0) }
     }
 
     /// The control group under which containers of this world put theirs, the one thing that would outlive it.
@@ -94,14 +96,18 @@ impl World {
 
     /// A file of the world as the test can open it.
     pub fn path(&self, path: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root{path}", self.pid))
+        let machine = self.machine.as_ref().map_or_else(String::new, |pid| format!("/proc/{pid}/root"));
+        PathBuf::from(format!("/proc/{}/root{machine}{path}", self.pid))
     }
 
     /// A command inside, with a clean environment and an empty input.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
+        command.args(["-t", &self.pid, "-n", "-m", "-p", "--"]);
+        if let Some(pid) = &self.machine {
+            command.args(["nsenter", "-t", pid, "-n", "-m", "-p", "-C", "--"]);
+        }
         command
-            .args(["-t", &self.pid, "-n", "-m", "-p", "--"])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -212,12 +218,19 @@ impl Drop for World {
     }
 }
 
-/// The hierarchies: one in version 2, one a controller in version 1.
+/// The hierarchies: one in version 2, one a controller in version 1; in each the root, and the group that the tests
+/// themselves are in, below which LXC puts its own.
 fn cgroup_roots() -> Vec<PathBuf> {
     let top = PathBuf::from("/sys/fs/cgroup");
-    let below = folders(&top);
-    let mut roots = vec![top];
-    roots.extend(below);
+    let mut roots = folders(&top);
+    roots.push(top);
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own
+        .lines()
+        .filter_map(|line| line.splitn(3, ':').nth(2)?.strip_prefix('/'))
+        .filter(|group| !group.is_empty());
+    let own: Vec<_> = own.flat_map(|group| roots.iter().map(move |root| root.join(group))).collect();
+    roots.extend(own);
     roots
 }
 
