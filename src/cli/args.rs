@@ -212,8 +212,9 @@ pub struct AttachArgs {
     /// Whom to wire: a container by name, id or unique id prefix
     ///
     /// A word before it says who knows it: `docker:NAME`, `podman:NAME`, `containerd:NAME` or
-    /// `containerd:NAMESPACE/NAME`, `cri:POD` or `cri:POD/CONTAINER` or `cri:NAMESPACE/POD/CONTAINER`, `oci:ID` for runc,
-    /// crun and youki, `pid:NUMBER`, `netns:NAME` or `netns:/PATH`. Without one they are asked in this order, and the
+    /// `containerd:NAMESPACE/NAME`, `cri:POD` or `cri:POD/CONTAINER` or `cri:NAMESPACE/POD/CONTAINER`, `lxc:NAME` or
+    /// `lxc:/FOLDER/NAME`, `lxd:NAME` or `lxd:PROJECT/NAME` for LXD and Incus, `nspawn:NAME` for systemd-nspawn, `oci:ID`
+    /// for runc, crun and youki, `pid:NUMBER`, `netns:NAME` or `netns:/PATH`. Without one they are asked in this order, and the
     /// first that knows the name is taken; containers that users run without root come last.
     #[arg(value_name = "TARGET")]
     pub target: String,

@@ -16,6 +16,12 @@ pub enum Runtime {
     Containerd,
     /// `cri:` a pod of Kubernetes or a container of one, held by containerd.
     Cri,
+    /// `lxc:` a container of LXC, by name or by the path of its folder.
+    Lxc,
+    /// `lxd:` or `incus:` a container of LXD or Incus, `PROJECT/NAME` outside of the default project.
+    Lxd,
+    /// `nspawn:` a container registered with machined of systemd.
+    Nspawn,
     /// `oci:` a container that runc, crun or youki runs without an engine.
     Oci,
     /// `pid:` a process of this host.
@@ -26,8 +32,18 @@ pub enum Runtime {
 
 impl Runtime {
     /// All of them, in the order in which a bare name is looked up.
-    pub const ALL: [Self; 7] =
-        [Self::Docker, Self::Podman, Self::Containerd, Self::Cri, Self::Oci, Self::Pid, Self::Netns];
+    pub const ALL: [Self; 10] = [
+        Self::Docker,
+        Self::Podman,
+        Self::Containerd,
+        Self::Cri,
+        Self::Lxc,
+        Self::Lxd,
+        Self::Nspawn,
+        Self::Oci,
+        Self::Pid,
+        Self::Netns,
+    ];
 
     /// The word before the colon, and the `runtime` of the JSON report.
     #[must_use]
@@ -37,6 +53,9 @@ impl Runtime {
             Self::Podman => "podman",
             Self::Containerd => "containerd",
             Self::Cri => "cri",
+            Self::Lxc => "lxc",
+            Self::Lxd => "lxd",
+            Self::Nspawn => "nspawn",
             Self::Oci => "oci",
             Self::Pid => "pid",
             Self::Netns => "netns",
@@ -65,6 +84,8 @@ impl FromStr for TargetWord {
     fn from_str(word: &str) -> Result<Self, SpecError> {
         let refuse = |why: &str| SpecError::new("target", word, why);
         let prefixed = word.split_once(':').and_then(|(prefix, name)| {
+            // Incus is LXD's heir and speaks its language.
+            let prefix = if prefix == "incus" { Runtime::Lxd.as_str() } else { prefix };
             let runtime = Runtime::ALL.into_iter().find(|runtime| runtime.as_str() == prefix)?;
             Some((runtime, name))
         });
@@ -87,6 +108,13 @@ impl FromStr for TargetWord {
                 name.parse::<EntryName>()
                     .map_err(|_| refuse("is neither a name nor a path that starts with a slash"))?;
             }
+            Some(Runtime::Lxc) if !is_name_or_folder(name) => {
+                return Err(refuse("is neither a name nor the path of a container's folder"));
+            }
+            Some(Runtime::Lxd) if !has_parts(name, 2) => {
+                return Err(refuse("is neither a NAME nor a PROJECT/NAME"));
+            }
+            Some(Runtime::Nspawn) if name.contains('/') => return Err(refuse("contains a slash")),
             Some(Runtime::Containerd) if !has_parts(name, 2) => {
                 return Err(refuse("is neither a NAME nor a NAMESPACE/NAME"));
             }
@@ -108,6 +136,13 @@ impl FromStr for TargetWord {
 /// Whether it is at most so many names with slashes between, none of which leads elsewhere as a folder.
 fn has_parts(word: &str, most: usize) -> bool {
     word.split('/').count() <= most && word.split('/').all(|part| part.parse::<EntryName>().is_ok())
+}
+
+/// Whether it is a name, or an absolute path that says whose folder it means without a detour.
+fn is_name_or_folder(word: &str) -> bool {
+    let path = word.strip_prefix('/').filter(|path| path.contains('/')).unwrap_or(word);
+    let named = path.split('/').all(|part| part.parse::<EntryName>().is_ok());
+    named && (word.starts_with('/') || !word.contains('/'))
 }
 
 /// Process numbers are 1 to 4194304 (`PID_MAX_LIMIT`, include/linux/threads.h).
@@ -174,6 +209,11 @@ mod tests {
             "cri:pod",
             "cri:pod/app",
             "cri:kube-system/pod/app",
+            "lxc:c1",
+            "lxc:/srv/lxc/c1",
+            "lxd:c1",
+            "lxd:shop/c1",
+            "nspawn:c1",
             "oci:c1",
             "pid:1",
             "netns:red",
@@ -182,6 +222,11 @@ mod tests {
         ] {
             assert_eq!(word.parse::<TargetWord>().unwrap().to_string(), word);
         }
+    }
+
+    #[test]
+    fn incus_is_lxd() {
+        assert_eq!("incus:shop/c1".parse::<TargetWord>(), "lxd:shop/c1".parse());
     }
 
     #[test]
@@ -205,6 +250,16 @@ mod tests {
             "podman:a\u{1b}",
             "oci:../x",
             "oci:a/b",
+            "lxc:a/b",
+            "lxc:/a",
+            "lxc:/a/../b",
+            "lxc:/a/b/",
+            "lxc:/a/-b",
+            "lxd:a/b/c",
+            "lxd:../x",
+            "lxd:a/-b",
+            "nspawn:a/b",
+            "incus:",
             "containerd:a/b/c",
             "containerd:../x",
             "containerd:a/",

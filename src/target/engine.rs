@@ -14,6 +14,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use nix::poll::PollTimeout;
 use tokio::net::UnixStream;
 use tokio::time::timeout_at;
 
@@ -49,6 +50,16 @@ pub(super) struct Deadline {
 impl Deadline {
     pub(super) fn after(limit: Duration) -> Self {
         Self { end: Instant::now() + limit, limit }
+    }
+
+    /// How long there is left, for poll(2).
+    pub(super) fn left(self) -> PollTimeout {
+        PollTimeout::try_from(self.end.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::MAX)
+    }
+
+    /// The answer did not come.
+    pub(super) fn missed(self, socket: String) -> Refusal {
+        Refusal::Late { socket, limit: self.limit }
     }
 
     /// Whether there is time left to go on with what is being read.

@@ -100,6 +100,13 @@ pub enum Refusal {
         /// What is wrong with it.
         fault: String,
     },
+    /// A place where a runtime keeps what it knows lets nobody in.
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// The kernel's words.
+        error: KernelError,
+    },
     /// Reading what a runtime knows took too long.
     Slow {
         /// What was being read.
@@ -132,6 +139,13 @@ pub enum Refusal {
         state: String,
         /// The container's name.
         name: String,
+    },
+    /// It has a machine of its own, with a kernel of its own.
+    VirtualMachine,
+    /// The container runs on another member of its cluster.
+    Elsewhere {
+        /// The member.
+        member: String,
     },
     /// The container got another process during the look-up.
     Restarted,
@@ -210,6 +224,7 @@ impl Refusal {
             | Self::Late { .. }
             | Self::Garbled { .. }
             | Self::State { .. }
+            | Self::Unreadable { .. }
             | Self::Slow { .. }
             | Self::NotTheirs { .. }
             | Self::Trouble { .. } => Verdict::Unasked,
@@ -218,6 +233,8 @@ impl Refusal {
             | Self::NoState { .. }
             | Self::Stranger { .. }
             | Self::NotRunning { .. }
+            | Self::VirtualMachine
+            | Self::Elsewhere { .. }
             | Self::Restarted
             | Self::HostNetwork
             | Self::Ended
@@ -235,7 +252,11 @@ impl Refusal {
 
     fn remedy(&self, runtime: Runtime) -> Option<String> {
         let remedy = match self {
-            Self::Connect { error, .. } | Self::Kernel { error, .. } if error.is_permission() => PRIVILEGE,
+            Self::Connect { error, .. } | Self::Unreadable { error, .. } | Self::Kernel { error, .. }
+                if error.is_permission() =>
+            {
+                PRIVILEGE
+            }
             Self::Connect { .. } | Self::NoSocket { .. } if runtime == Runtime::Docker => {
                 "is the Docker engine running?"
             }
@@ -244,6 +265,8 @@ impl Refusal {
             Self::OutOfSight { .. } => "run rpipe where the engine runs",
             Self::Ambiguous => "give more digits of the id",
             Self::NotRunning { state, .. } if state == "restarting" => "try again when it is up",
+            Self::NotRunning { state, .. } if state == "gone" => return None,
+            Self::Elsewhere { .. } => "run rpipe there",
             Self::NotRunning { name, .. } => return start(runtime, name),
             Self::NoState { .. } => "give it as pid:NUMBER",
             Self::Several { names } => return Some(format!("say which: {}", names.join(", "))),
@@ -260,6 +283,15 @@ impl Refusal {
 fn start(runtime: Runtime, name: &str) -> Option<String> {
     match runtime {
         Runtime::Docker | Runtime::Podman => Some(format!("{runtime} start {name}")),
+        Runtime::Lxc => Some(match name.rsplit_once('/') {
+            Some((folder, name)) => format!("lxc-start -P {folder} -n {name}"),
+            None => format!("lxc-start -n {name}"),
+        }),
+        Runtime::Lxd => Some(match name.split_once('/') {
+            Some((project, name)) => format!("lxc or incus start {name} --project {project}"),
+            None => format!("lxc or incus start {name}"),
+        }),
+        Runtime::Nspawn => Some(format!("machinectl start {name}")),
         _ => None,
     }
 }
@@ -286,6 +318,7 @@ impl fmt::Display for Refusal {
             }
             Self::NotHere { path } => write!(f, "nothing at {path}"),
             Self::State { path, fault } => write!(f, "the state file {path} {fault}"),
+            Self::Unreadable { path, error } => write!(f, "{path}: {error}"),
             Self::Slow { path, limit } => write!(f, "reading {path} took longer than {limit:?}"),
             Self::NotTheirs { owner } => write!(
                 f,
@@ -298,6 +331,8 @@ impl fmt::Display for Refusal {
             Self::NoContainer => f.write_str("no such container"),
             Self::Ambiguous => f.write_str("the ids of several containers start with it"),
             Self::NotRunning { state, .. } => write!(f, "the container is not running, it is {state}"),
+            Self::VirtualMachine => f.write_str("it is a virtual machine, not a container"),
+            Self::Elsewhere { member } => write!(f, "the container runs on cluster member {member}"),
             Self::Restarted => f.write_str("the container was restarted while it was being looked up"),
             Self::Stranger { pid } => write!(
                 f,
@@ -404,6 +439,10 @@ mod tests {
                 "target \"web\": {because}, and nobody else knows the name (needs root, or CAP_NET_ADMIN and \
                  CAP_SYS_ADMIN; netns: no such entry)"
             )
+        );
+        assert_eq!(
+            refused(Refusal::Unreadable { path: "/var/lib/lxc/web".into(), error: Errno::EACCES.into() }),
+            format!("/var/lib/lxc/web: Permission denied {remedy}")
         );
         assert_eq!(
             refused(Refusal::kernel("/proc/7/ns/net", Errno::EACCES)),

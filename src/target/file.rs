@@ -72,19 +72,25 @@ impl Folder {
 
     /// The JSON in `file`, a relative path; `None` when there is no such file.
     pub(super) fn json<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, Refusal> {
-        let fault = |fault: &str| Refusal::State {
-            path: format!("{}/{}", self.shown(), plain(file)),
-            fault: fault.to_owned(),
-        };
-        let bytes = match self.read(file) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(None),
-            Err(Fault::Kernel(error)) => {
-                return Err(Refusal::kernel(format_args!("{}/{}", self.shown(), plain(file)), error));
-            }
-            Err(Fault::Odd(odd)) => return Err(fault(odd)),
-        };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| fault("describes no container"))
+        let Some(bytes) = self.bytes(file)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| self.fault(file, "describes no container"))
+    }
+
+    /// The text in `file`, a relative path; `None` when there is no such file.
+    pub(super) fn text(&self, file: &str) -> Result<Option<String>, Refusal> {
+        let Some(bytes) = self.bytes(file)? else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|_| self.fault(file, "is not text"))
+    }
+
+    fn bytes(&self, file: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        self.read(file).map_err(|why| match why {
+            Fault::Kernel(error) => Refusal::kernel(format_args!("{}/{}", self.shown(), plain(file)), error),
+            Fault::Odd(odd) => self.fault(file, odd),
+        })
+    }
+
+    fn fault(&self, file: &str, fault: &str) -> Refusal {
+        Refusal::State { path: format!("{}/{}", self.shown(), plain(file)), fault: fault.to_owned() }
     }
 
     fn read(&self, file: &str) -> Result<Option<Vec<u8>>, Fault> {

@@ -12,7 +12,10 @@ mod docker;
 mod engine;
 mod error;
 mod file;
+mod lxc;
+mod lxd;
 mod netns;
+mod nspawn;
 mod oci;
 mod pid;
 mod pin;
@@ -104,6 +107,9 @@ impl Target {
             }),
             Runtime::Containerd => containerd::find(name, home, deadline),
             Runtime::Cri => cri::find(name, home, deadline),
+            Runtime::Lxc => lxc::find(name, home, deadline),
+            Runtime::Lxd => lxd::find(name, home, deadline),
+            Runtime::Nspawn => nspawn::find(name, home),
             Runtime::Oci => or_of_users(oci::find(name, home), || oci::find_of_users(name, home)),
             Runtime::Pid => pid::find(pid::number(name).ok_or(Refusal::NoProcess)?, home),
             Runtime::Netns => netns::find(name, home),
@@ -195,6 +201,9 @@ fn near(name: &str, runtimes: &[Runtime], deadline: Deadline) -> Vec<String> {
         Runtime::Podman => podman::names(deadline),
         Runtime::Containerd => containerd::names(deadline),
         Runtime::Cri => cri::names(deadline),
+        Runtime::Lxc => lxc::names(deadline),
+        Runtime::Lxd => lxd::names(deadline),
+        Runtime::Nspawn => nspawn::names(deadline),
         Runtime::Oci => oci::names(deadline),
         Runtime::Netns => netns::names(),
         Runtime::Pid => Vec::new(),
