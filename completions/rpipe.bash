@@ -80,7 +80,7 @@ _rpipe() {
 
     case "${cmd}" in
         rpipe)
-            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --mode --mtu --metric --route --no-default --family --dry-run --json --help --version attach run exec route rule tc wait completions help"
+            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --mode --mtu --metric --route --no-default --family --timeout --dry-run --json --help --version attach run exec route rule tc wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -156,6 +156,13 @@ _rpipe() {
                     fi
                     return 0
                     ;;
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -164,7 +171,7 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__attach)
-            opts="-i -l -a -v -q -h --ifname --host-ifname --mode --mtu --metric --route --no-default --family --dry-run --json --verbose --quiet --help"
+            opts="-i -l -a -v -q -h --ifname --host-ifname --mode --mtu --metric --route --no-default --family --timeout --dry-run --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -240,6 +247,13 @@ _rpipe() {
                     fi
                     return 0
                     ;;
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -262,12 +276,19 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__exec)
-            opts="-v -q -h --verbose --quiet --help"
+            opts="-v -q -h --timeout --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -416,12 +437,19 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__route)
-            opts="-v -q -h --verbose --quiet --help"
+            opts="-v -q -h --timeout --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -430,12 +458,19 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__rule)
-            opts="-v -q -h --verbose --quiet --help"
+            opts="-v -q -h --timeout --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -528,12 +563,19 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__tc)
-            opts="-v -q -h --verbose --quiet --help"
+            opts="-v -q -h --timeout --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

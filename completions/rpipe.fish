@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rpipe_global_optspecs
-    string join \n v/verbose q/quiet i/ifname= l/host-ifname= mode= mtu= metric= route= no-default a/family= dry-run json h/help V/version
+    string join \n v/verbose q/quiet i/ifname= l/host-ifname= mode= mtu= metric= route= no-default a/family= timeout= dry-run json h/help V/version
 end
 
 function __fish_rpipe_needs_command
@@ -36,6 +36,7 @@ complete -c rpipe -n "__fish_rpipe_needs_command" -l mtu -d 'Largest packet in b
 complete -c rpipe -n "__fish_rpipe_needs_command" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_needs_command" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_needs_command" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l no-default -d 'Leave the container\'s default route as it is'
@@ -62,6 +63,7 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l mtu -d 'Largest p
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l no-default -d 'Leave the container\'s default route as it is'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l dry-run -d 'Print the plan as a shell script and change nothing'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l json -d 'Print what was done as JSON; with --dry-run the steps'
@@ -82,15 +84,19 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l no-default -d 'Leave
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand route" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s h -l help -d 'Print help (see more with \'--help\')'

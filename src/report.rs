@@ -17,6 +17,8 @@ pub struct Report {
     pub runtime: &'static str,
     /// The engine's id, null when there is none.
     pub id: Option<String>,
+    /// The container whose network this one shares, and which is therefore wired too; null when there is none.
+    pub shares: Option<String>,
     /// The process whose namespace it is, null for a namespace by name.
     pub pid: Option<i32>,
     /// The interface in the target.

@@ -218,8 +218,11 @@ pub struct AttachArgs {
     pub link: LinkArgs,
     /// Whom to wire: a container by name, id or unique id prefix
     ///
-    /// `docker:NAME`, `pid:NUMBER`, `netns:NAME` or `netns:/PATH` say which; without that they are asked in this order, and the
-    /// first that knows the name is taken.
+    /// A word before it says who knows it: `docker:NAME`, `podman:NAME`, `containerd:NAME` or
+    /// `containerd:NAMESPACE/NAME`, `cri:POD` or `cri:POD/CONTAINER` or `cri:NAMESPACE/POD/CONTAINER`, `lxc:NAME` or
+    /// `lxc:/FOLDER/NAME`, `lxd:NAME` or `lxd:PROJECT/NAME` for LXD and Incus, `nspawn:NAME` for systemd-nspawn, `oci:ID`
+    /// for runc, crun and youki, `pid:NUMBER`, `netns:NAME` or `netns:/PATH`. Without one they are asked in this order, and the
+    /// first that knows the name is taken; containers that users run without root come last.
     #[arg(value_name = "TARGET")]
     pub target: String,
     /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
@@ -228,6 +231,9 @@ pub struct AttachArgs {
     /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; random without it
     #[arg(value_name = "MAC")]
     pub link_address: Option<String>,
+    /// How long all engines together may take to answer [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
     /// Print the plan as a shell script and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -258,9 +264,12 @@ pub struct RunArgs {
 /// The words of `exec`.
 #[derive(Debug, Args)]
 pub struct ExecArgs {
-    /// Whose network: a container by name, id or unique id prefix, `pid:NUMBER`, `netns:NAME`
+    /// Whose network: a container by name, id or unique id prefix, or with a word before it as in `rpipe help attach`
     #[arg(value_name = "TARGET")]
     pub target: String,
+    /// How long all engines together may take to answer [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", last = true, required = true)]
     pub command: Vec<OsString>,
@@ -269,9 +278,12 @@ pub struct ExecArgs {
 /// The words of `route`, `rule` and `tc`.
 #[derive(Debug, Args)]
 pub struct ToolArgs {
-    /// Whose network: a container by name, id or unique id prefix, `pid:NUMBER`, `netns:NAME`
+    /// Whose network: a container by name, id or unique id prefix, or with a word before it as in `rpipe help attach`
     #[arg(value_name = "TARGET")]
     pub target: String,
+    /// How long all engines together may take to answer [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
     /// What the tool is to do, passed on untouched
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<OsString>,
@@ -280,7 +292,7 @@ pub struct ToolArgs {
 /// The words of `wait`.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// Whose interface: a container by name, id or unique id prefix, `pid:NUMBER`, `netns:NAME`; rpipe's own without it
+    /// Whose interface: a container by name, id or unique id prefix, as for `rpipe attach`; rpipe's own without it
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
     /// Name of the interface

@@ -11,6 +11,8 @@ pub(super) const VERBS: [&str; 9] =
 pub(super) const PASSED_ON: [&str; 3] = ["route", "rule", "tc"];
 /// Flags that may come before the verb.
 const BEFORE_THE_VERB: [&str; 4] = ["-q", "--quiet", "--verbose", "--color"];
+/// The flag of [`PASSED_ON`] that takes the next word.
+const WITH_A_VALUE: &str = "--timeout";
 /// Flags that stand alone.
 const ALONE: [&str; 4] = ["-h", "--help", "-V", "--version"];
 
@@ -28,7 +30,9 @@ pub fn with_verb(mut args: Vec<OsString>, style: Style) -> Vec<OsString> {
     if args[place] == "--wait" {
         args[place] = "wait".into();
     } else if is(&args[place], &PASSED_ON) {
-        let target = (place + 1..args.len()).find(|&i| !args[i].as_encoded_bytes().starts_with(b"-"));
+        let is_target =
+            |&i: &usize| !args[i].as_encoded_bytes().starts_with(b"-") && args[i - 1] != WITH_A_VALUE;
+        let target = (place + 1..args.len()).find(is_target);
         args.insert(target.map_or(args.len(), |target| target + 1), "--".into());
     } else if !is(&args[place], style.verbs()) && !is(&args[place], &ALONE) {
         args.insert(place, "attach".into());
@@ -59,6 +63,8 @@ mod tests {
         assert_eq!(verbed("rpipe route web -q --help"), "rpipe route web -- -q --help");
         assert_eq!(verbed("rpipe tc -v web -- -s qdisc"), "rpipe tc -v web -- -- -s qdisc");
         assert_eq!(verbed("rpipe rule --help"), "rpipe rule --help --");
+        assert_eq!(verbed("rpipe route --timeout 5 web -q"), "rpipe route --timeout 5 web -- -q");
+        assert_eq!(verbed("rpipe route --timeout=5 web -q"), "rpipe route --timeout=5 web -- -q");
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub enum Verb {
 pub struct AttachWords {
     /// Whom to attach.
     pub target: TargetWord,
+    /// How long engines have to answer; the usual time without it.
+    pub timeout: Option<Duration>,
     /// What to, and how.
     pub attach: Attach,
     /// Print the plan instead.
@@ -83,6 +85,8 @@ pub struct RunWords {
 pub struct ExecWords {
     /// Whose namespace.
     pub target: TargetWord,
+    /// How long engines have to answer; the usual time without it.
+    pub timeout: Option<Duration>,
     /// The command and its arguments: at least one word.
     pub command: Vec<OsString>,
 }
@@ -148,8 +152,8 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
     let verb = match cli.verb {
         VerbArgs::Attach(words) => Verb::Attach(attach(words)?),
         VerbArgs::Run(words) => Verb::Run(run(words)?),
-        VerbArgs::Exec(ExecArgs { target, command }) => {
-            Verb::Exec(ExecWords { target: target_word(&target)?, command })
+        VerbArgs::Exec(ExecArgs { target, timeout, command }) => {
+            Verb::Exec(ExecWords { target: target_word(&target)?, timeout, command })
         }
         VerbArgs::Wait(WaitArgs { target, ifname, wait_for, timeout }) => Verb::Wait(WaitWords {
             target: target.as_deref().map(target_word).transpose()?,
@@ -166,10 +170,10 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
 }
 
 fn attach(args: AttachArgs) -> Result<AttachWords, Error> {
-    let AttachArgs { uplink, link, target, addresses, link_address, dry_run, json } = args;
+    let AttachArgs { uplink, link, target, addresses, link_address, timeout, dry_run, json } = args;
     let target = target_word(&target)?;
     let attach = spec(&uplink, &link, &addresses, link_address.as_deref())?;
-    Ok(AttachWords { target, attach, dry_run, json })
+    Ok(AttachWords { target, timeout, attach, dry_run, json })
 }
 
 fn run(args: RunArgs) -> Result<RunWords, Error> {
@@ -180,7 +184,7 @@ fn run(args: RunArgs) -> Result<RunWords, Error> {
 /// A verb that is short for `exec`.
 fn tool(program: &[&str], words: ToolArgs) -> Result<Verb, SpecError> {
     let command = program.iter().map(OsString::from).chain(words.args).collect();
-    Ok(Verb::Exec(ExecWords { target: target_word(&words.target)?, command }))
+    Ok(Verb::Exec(ExecWords { target: target_word(&words.target)?, timeout: words.timeout, command }))
 }
 
 /// An address in the place of the target is not a strange name, it is the wrong order.

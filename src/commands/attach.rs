@@ -17,7 +17,7 @@ use crate::target::{LOOKUP_LIMIT, Target};
 /// Attaches a running container.
 pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let home = own_namespace()?;
-    let target = Target::open(&words.target, &home, LOOKUP_LIMIT)?;
+    let target = Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT))?;
     let mut machine = open_machine(&home, &target, &words.attach)?;
     if !words.dry_run {
         kernel::sweep_entries();
@@ -155,6 +155,7 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         target: target.name.clone(),
         runtime: target.runtime.as_str(),
         id: target.id.clone(),
+        shares: target.shares.clone(),
         pid: facts.pid,
         ifname: facts.ifname.to_string(),
         host_ifname,

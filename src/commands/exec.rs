@@ -20,7 +20,7 @@ pub fn exec(words: &ExecWords) -> Result<u8, Error> {
 
 fn become_command(words: &ExecWords) -> Result<Infallible, Error> {
     let home = own_namespace()?;
-    let target = Target::open(&words.target, &home, LOOKUP_LIMIT)?;
+    let target = Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT))?;
     let program = program::find(&words.command[0])?;
     target.netns.join().map_err(|error| {
         Error::kernel(format!("entering the network namespace of {:?}", target.name), error)

@@ -44,7 +44,8 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let home = own_namespace()?;
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     let netns = NetNs::fresh(&home).map_err(|error| Error::kernel("making a network namespace", error))?;
-    let target = Target { name, runtime: Runtime::Netns, id: None, process: None, netns, entry: None };
+    let target =
+        Target { name, runtime: Runtime::Netns, id: None, shares: None, process: None, netns, entry: None };
     let mut machine = open_machine(&home, &target, &words.attach)?;
     bring_up_loopback(&mut machine)
         .map_err(|error| Error::kernel("setting lo up in the new namespace", error))?;

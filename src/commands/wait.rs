@@ -18,7 +18,8 @@ pub fn wait(words: &WaitWords) -> Result<(), Error> {
         None => open(),
         Some(word) => {
             let home = own_namespace()?;
-            let target = Target::open(word, &home, LOOKUP_LIMIT)?;
+            let limit = words.timeout.unwrap_or(LOOKUP_LIMIT).min(LOOKUP_LIMIT);
+            let target = Target::open(word, &home, limit)?;
             target.netns.enter(&home, open).and_then(|opened| opened)
         }
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{Mode, fstat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::KernelError;
@@ -107,6 +107,20 @@ impl NetNs {
     /// As [`Self::enter`].
     pub fn join(&self) -> Result<(), KernelError> {
         Ok(setns(&self.file, CloneFlags::CLONE_NEWNET)?)
+    }
+
+    /// The user to whom it belongs: who is root in the user namespace that it was made in. 0 when that is the
+    /// machine's, or one that has no root yet.
+    ///
+    /// The kernel has a call that tells (`NS_GET_USERNS`, ioctl_ns(2)); the owner of the files under
+    /// `/proc/sys/net`, which are those of the reader's namespace, is the same and needs no ioctl
+    /// (`net_ctl_set_ownership`, net/sysctl_net.c).
+    ///
+    /// # Errors
+    /// As [`Self::enter`].
+    pub fn owner(&self, home: &Self) -> Result<u32, KernelError> {
+        let stat = self.enter(home, || stat("/proc/sys/net/ipv4/ip_forward"))?;
+        Ok(stat?.st_uid)
     }
 
     /// A fresh namespace with nothing but a loopback interface that is down. Equal to `unshare --net`.

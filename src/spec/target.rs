@@ -10,6 +10,20 @@ use super::SpecError;
 pub enum Runtime {
     /// `docker:` a container of the Docker engine.
     Docker,
+    /// `podman:` a container of Podman, root's or a user's.
+    Podman,
+    /// `containerd:` a container of containerd in any of its namespaces; nerdctl's names too.
+    Containerd,
+    /// `cri:` a pod of Kubernetes or a container of one, held by containerd.
+    Cri,
+    /// `lxc:` a container of LXC, by name or by the path of its folder.
+    Lxc,
+    /// `lxd:` or `incus:` a container of LXD or Incus, `PROJECT/NAME` outside of the default project.
+    Lxd,
+    /// `nspawn:` a container registered with machined of systemd.
+    Nspawn,
+    /// `oci:` a container that runc, crun or youki runs without an engine.
+    Oci,
     /// `pid:` a process of this host.
     Pid,
     /// `netns:` a named namespace (`ip netns`) or a path to one.
@@ -18,13 +32,31 @@ pub enum Runtime {
 
 impl Runtime {
     /// All of them, in the order in which a bare name is looked up.
-    pub const ALL: [Self; 3] = [Self::Docker, Self::Pid, Self::Netns];
+    pub const ALL: [Self; 10] = [
+        Self::Docker,
+        Self::Podman,
+        Self::Containerd,
+        Self::Cri,
+        Self::Lxc,
+        Self::Lxd,
+        Self::Nspawn,
+        Self::Oci,
+        Self::Pid,
+        Self::Netns,
+    ];
 
     /// The word before the colon, and the `runtime` of the JSON report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Containerd => "containerd",
+            Self::Cri => "cri",
+            Self::Lxc => "lxc",
+            Self::Lxd => "lxd",
+            Self::Nspawn => "nspawn",
+            Self::Oci => "oci",
             Self::Pid => "pid",
             Self::Netns => "netns",
         }
@@ -52,6 +84,8 @@ impl FromStr for TargetWord {
     fn from_str(word: &str) -> Result<Self, SpecError> {
         let refuse = |why: &str| SpecError::new("target", word, why);
         let prefixed = word.split_once(':').and_then(|(prefix, name)| {
+            // Incus is LXD's heir and speaks its language.
+            let prefix = if prefix == "incus" { Runtime::Lxd.as_str() } else { prefix };
             let runtime = Runtime::ALL.into_iter().find(|runtime| runtime.as_str() == prefix)?;
             Some((runtime, name))
         });
@@ -74,6 +108,22 @@ impl FromStr for TargetWord {
                 name.parse::<EntryName>()
                     .map_err(|_| refuse("is neither a name nor a path that starts with a slash"))?;
             }
+            Some(Runtime::Lxc) if !is_name_or_folder(name) => {
+                return Err(refuse("is neither a name nor the path of a container's folder"));
+            }
+            Some(Runtime::Lxd) if !has_parts(name, 2) => {
+                return Err(refuse("is neither a NAME nor a PROJECT/NAME"));
+            }
+            Some(Runtime::Nspawn) if name.contains('/') => return Err(refuse("contains a slash")),
+            Some(Runtime::Containerd) if !has_parts(name, 2) => {
+                return Err(refuse("is neither a NAME nor a NAMESPACE/NAME"));
+            }
+            Some(Runtime::Cri) if !has_parts(name, 3) => {
+                return Err(refuse("is neither a POD nor a POD/CONTAINER nor a NAMESPACE/POD/CONTAINER"));
+            }
+            Some(Runtime::Docker | Runtime::Podman | Runtime::Oci) if name.contains('/') => {
+                return Err(refuse("contains a slash"));
+            }
             None if name.contains('/') => {
                 return Err(refuse("is a path").hint(format!("did you mean netns:{name}?")));
             }
@@ -81,6 +131,18 @@ impl FromStr for TargetWord {
         }
         Ok(Self { runtime, name: name.to_owned() })
     }
+}
+
+/// Whether it is at most so many names with slashes between, none of which leads elsewhere as a folder.
+fn has_parts(word: &str, most: usize) -> bool {
+    word.split('/').count() <= most && word.split('/').all(|part| part.parse::<EntryName>().is_ok())
+}
+
+/// Whether it is a name, or an absolute path that says whose folder it means without a detour.
+fn is_name_or_folder(word: &str) -> bool {
+    let path = word.strip_prefix('/').filter(|path| path.contains('/')).unwrap_or(word);
+    let named = path.split('/').all(|part| part.parse::<EntryName>().is_ok());
+    named && (word.starts_with('/') || !word.contains('/'))
 }
 
 /// Process numbers are 1 to 4194304 (`PID_MAX_LIMIT`, include/linux/threads.h).
@@ -138,9 +200,33 @@ mod tests {
 
     #[test]
     fn every_form_prints_as_it_was_read() {
-        for word in ["test01", "docker:test01", "pid:1", "netns:red", "netns:/run/netns/red", "web:80"] {
+        for word in [
+            "test01",
+            "docker:test01",
+            "podman:web",
+            "containerd:c1",
+            "containerd:default/c1",
+            "cri:pod",
+            "cri:pod/app",
+            "cri:kube-system/pod/app",
+            "lxc:c1",
+            "lxc:/srv/lxc/c1",
+            "lxd:c1",
+            "lxd:shop/c1",
+            "nspawn:c1",
+            "oci:c1",
+            "pid:1",
+            "netns:red",
+            "netns:/run/netns/red",
+            "web:80",
+        ] {
             assert_eq!(word.parse::<TargetWord>().unwrap().to_string(), word);
         }
+    }
+
+    #[test]
+    fn incus_is_lxd() {
+        assert_eq!("incus:shop/c1".parse::<TargetWord>(), "lxd:shop/c1".parse());
     }
 
     #[test]
@@ -159,6 +245,29 @@ mod tests {
             "netns:..",
             "a\nb",
             "docker:-v",
+            "docker:a/b",
+            "podman:a/b",
+            "podman:a\u{1b}",
+            "oci:../x",
+            "oci:a/b",
+            "lxc:a/b",
+            "lxc:/a",
+            "lxc:/a/../b",
+            "lxc:/a/b/",
+            "lxc:/a/-b",
+            "lxd:a/b/c",
+            "lxd:../x",
+            "lxd:a/-b",
+            "nspawn:a/b",
+            "incus:",
+            "containerd:a/b/c",
+            "containerd:../x",
+            "containerd:a/",
+            "containerd:/a",
+            "containerd:a/-b",
+            "cri:a/b/c/d",
+            "cri:a//b",
+            "cri:./b",
             "/proc/1/ns/net",
         ] {
             assert!(word.parse::<TargetWord>().is_err(), "{word:?}");

@@ -11,16 +11,12 @@ use serde::Deserialize;
 use super::Target;
 use super::engine::{Answer, Deadline, Engine};
 use super::error::{Refusal, plain};
-use super::{pid, process};
+use super::pin::{self, Known};
 use crate::kernel::NetNs;
 use crate::spec::Runtime;
 
 /// Where the engine listens unless told otherwise.
 const SOCKET: &str = "/var/run/docker.sock";
-
-/// How much earlier than the question a process must have been started to be beyond doubt: the kernel rounds its
-/// start to clock ticks, and so do we.
-const CLEARLY: u64 = 2;
 
 /// A container as the engine describes it; what else it tells is ignored.
 #[derive(Debug, Deserialize)]
@@ -52,6 +48,14 @@ struct HostConfig {
     network_mode: String,
 }
 
+/// A line of the engine's list.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    #[serde(default)]
+    names: Vec<String>,
+}
+
 /// Trouble in the engine's own words.
 #[derive(Debug, Deserialize)]
 struct Trouble {
@@ -60,71 +64,91 @@ struct Trouble {
 
 /// The namespace of a container.
 pub(super) fn find(name: &str, home: &NetNs, deadline: Deadline) -> Result<Target, Refusal> {
-    let engine = engine(std::env::var_os("DOCKER_HOST").as_deref())?;
-    find_at(&engine, name, home, deadline)
+    find_at(&engine()?, Runtime::Docker, name, home, deadline)
 }
 
 /// The engine that `DOCKER_HOST` names.
-fn engine(host: Option<&OsStr>) -> Result<Engine, Refusal> {
+fn engine() -> Result<Engine, Refusal> {
+    engine_of("DOCKER_HOST", std::env::var_os("DOCKER_HOST").as_deref(), SOCKET)
+}
+
+/// The engine that a variable of the environment names, or the usual one.
+pub(super) fn engine_of(
+    variable: &'static str,
+    host: Option<&OsStr>,
+    usual: &str,
+) -> Result<Engine, Refusal> {
     let host = host.unwrap_or_default().as_bytes();
     match host.strip_prefix(b"unix://") {
         // The docker command takes both for the default as well.
-        Some(b"") => Ok(Engine::at(SOCKET)),
-        None if host.is_empty() => Ok(Engine::at(SOCKET)),
+        Some(b"") => Ok(Engine::at(usual)),
+        None if host.is_empty() => Ok(Engine::at(usual)),
         Some(path) => Ok(Engine::at(Path::new(OsStr::from_bytes(path)))),
-        None => Err(Refusal::NotUnix { host: plain(&String::from_utf8_lossy(host)) }),
+        None => Err(Refusal::NotUnix { variable, host: plain(&String::from_utf8_lossy(host)) }),
     }
 }
 
-fn find_at(engine: &Engine, name: &str, home: &NetNs, deadline: Deadline) -> Result<Target, Refusal> {
-    let asked_at =
-        process::ticks_since_boot().map_err(|error| Refusal::kernel("reading the clock", error))?;
-    let container = ask(engine, name, deadline)?;
+/// The namespace of a container of an engine that speaks Docker's language.
+pub(super) fn find_at(
+    engine: &Engine,
+    runtime: Runtime,
+    name: &str,
+    home: &NetNs,
+    deadline: Deadline,
+) -> Result<Target, Refusal> {
+    let asked_at = pin::now()?;
+    let (container, owner) = ask(engine, name, deadline)?;
     let number = container.process(name)?;
-    let (process, netns) = pid::pin(number).map_err(|why| match why {
-        // What the engine said is no longer so.
-        Refusal::NoProcess | Refusal::Thread | Refusal::Ended => Refusal::Ended,
-        why => why,
+    // A user's engine may have to do without control groups, and Podman can be told to.
+    let grouped = runtime == Runtime::Docker && owner == 0;
+    let answer = pin::Answer { number, id: &container.id, grouped, asked_at };
+    let pinned = pin::answered(answer, || {
+        let (again, _) = ask(engine, name, deadline)?;
+        Ok(again.process(name)? == number && again.id == container.id)
     })?;
-    let started_at = process.started_at().map_err(|_| Refusal::Ended)?;
-    // Started before the question and alive after the answer, it is the process that the answer is about. A younger
-    // one may be a stranger that got the number in between, so the engine is asked again, now that it is pinned.
-    if started_at + CLEARLY >= asked_at {
-        let again = ask(engine, name, deadline).and_then(|again| Ok((again.process(name)?, again.id)));
-        match again {
-            Ok((pid, id)) if pid == number && id == container.id && process.is_alive() => {}
-            Ok(_) | Err(Refusal::NoContainer | Refusal::NotRunning { .. }) => {
-                return Err(Refusal::Restarted);
-            }
-            Err(why) => return Err(why),
-        }
-    }
     // The mode counts too: from inside another namespace the host's is not our own, and still is nobody's to wire.
-    if netns.is(home) || container.host_config.network_mode == "host" {
+    if container.host_config.network_mode == "host" {
         return Err(Refusal::HostNetwork);
     }
-    let own_name = container.own_name().unwrap_or(name).to_owned();
-    Ok(Target {
-        entry: container.own_name().and_then(|name| name.parse().ok()),
-        name: own_name,
-        runtime: Runtime::Docker,
-        id: Some(container.id),
-        process: Some(process),
-        netns,
-    })
+    let shares = container.host_config.network_mode.strip_prefix("container:").map(|other| {
+        // Only for people, and the id is known already.
+        let named =
+            ask(engine, other, deadline).ok().and_then(|(other, _)| other.own_name().map(str::to_owned));
+        named.unwrap_or_else(|| plain(other))
+    });
+    let name = container.own_name().unwrap_or(name).to_owned();
+    let known = Known { runtime, name, id: Some(container.id), owner };
+    Ok(Target { shares, ..known.target(pinned, home)? })
 }
 
-/// One round trip.
-fn ask(engine: &Engine, name: &str, deadline: Deadline) -> Result<Container, Refusal> {
+/// The names of the containers that run, for the one who mistyped one.
+pub(super) fn names(deadline: Deadline) -> Vec<String> {
+    engine().and_then(|engine| names_at(&engine, deadline)).unwrap_or_default()
+}
+
+pub(super) fn names_at(engine: &Engine, deadline: Deadline) -> Result<Vec<String>, Refusal> {
+    let answer = engine.get("/containers/json", deadline)?;
+    let listed: Vec<Listed> = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let names = listed.into_iter().flat_map(|listed| listed.names);
+    let names = names.map(|name| name.strip_prefix('/').unwrap_or(&name).to_owned());
+    Ok(names.filter(|name| is_container_name(name)).collect())
+}
+
+/// One round trip: the container, and whose word it is.
+fn ask(engine: &Engine, name: &str, deadline: Deadline) -> Result<(Container, u32), Refusal> {
     if !is_container_name(name) {
         return Err(Refusal::NoContainer);
     }
     let answer = engine.get(&format!("/containers/{name}/json"), deadline)?;
-    if answer.status == 200 { Container::read(&answer.body, engine) } else { Err(trouble(&answer, engine)) }
+    if answer.status == 200 {
+        Ok((Container::read(&answer.body, engine)?, answer.owner))
+    } else {
+        Err(trouble(&answer, engine))
+    }
 }
 
 /// What Docker lets a container be called, which ids are as well. Anything else must not get into a URL.
-fn is_container_name(name: &str) -> bool {
+pub(super) fn is_container_name(name: &str) -> bool {
     name.len() <= 4096
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))

@@ -14,6 +14,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use nix::poll::PollTimeout;
 use tokio::net::UnixStream;
 use tokio::time::timeout_at;
 
@@ -35,6 +36,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// All of the body.
     pub(super) body: Bytes,
+    /// The user whose word it is.
+    pub(super) owner: u32,
 }
 
 /// By when the answer must be there, and how long that was in the beginning.
@@ -47,6 +50,25 @@ pub(super) struct Deadline {
 impl Deadline {
     pub(super) fn after(limit: Duration) -> Self {
         Self { end: Instant::now() + limit, limit }
+    }
+
+    /// How long there is left, for poll(2).
+    pub(super) fn left(self) -> PollTimeout {
+        PollTimeout::try_from(self.end.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::MAX)
+    }
+
+    /// The answer did not come.
+    pub(super) fn missed(self, socket: String) -> Refusal {
+        Refusal::Late { socket, limit: self.limit }
+    }
+
+    /// Whether there is time left to go on with what is being read.
+    pub(super) fn check(self, what: impl FnOnce() -> String) -> Result<(), Refusal> {
+        if Instant::now() < self.end {
+            Ok(())
+        } else {
+            Err(Refusal::Slow { path: what(), limit: self.limit })
+        }
     }
 }
 
@@ -93,11 +115,15 @@ impl Engine {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| Refusal::Connect { socket: self.socket(), error: error.into() })?;
+        let peer = stream.peer_cred();
         // The kernel shows a peer from a process namespace that we cannot see into as number 0. The numbers that it
         // names would be other processes here.
-        if stream.peer_cred().is_ok_and(|peer| peer.pid() == Some(0)) {
+        if peer.as_ref().is_ok_and(|peer| peer.pid() == Some(0)) {
             return Err(Refusal::OutOfSight { socket: self.socket() });
         }
+        let owner = peer
+            .map_err(|error| Refusal::kernel(format_args!("asking who serves {}", self.socket()), error))?
+            .uid();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         tokio::spawn(connection);
         let request = Request::get(path)
@@ -113,7 +139,7 @@ impl Engine {
                 "broke off its answer"
             })
         })?;
-        Ok(Answer { status, body: body.to_bytes() })
+        Ok(Answer { status, body: body.to_bytes(), owner })
     }
 }
 

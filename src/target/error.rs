@@ -18,8 +18,12 @@ pub enum TargetError {
     Refused {
         /// The target as it was asked for.
         target: String,
+        /// Who says no.
+        runtime: Runtime,
         /// The answer.
         why: Refusal,
+        /// Names that it knows and that look like the one asked for.
+        near: Vec<String>,
     },
     /// A bare name that nobody knows.
     Unknown {
@@ -27,6 +31,8 @@ pub enum TargetError {
         target: String,
         /// Who was asked, and the answers.
         asked: Vec<(Runtime, Refusal)>,
+        /// Names that are known and look like the one asked for, each with who knows it.
+        near: Vec<String>,
     },
 }
 
@@ -35,8 +41,10 @@ pub enum TargetError {
 /// Words of others in here are free of control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// `DOCKER_HOST` is not a unix socket.
+    /// The engine that the environment names is not at a unix socket.
     NotUnix {
+        /// The variable.
+        variable: &'static str,
         /// Its value.
         host: String,
     },
@@ -80,8 +88,49 @@ pub enum Refusal {
         /// Its own words.
         message: String,
     },
+    /// The runtime is not used on this host.
+    NotHere {
+        /// Where it would keep what it knows.
+        path: String,
+    },
+    /// A file in which a runtime keeps what it knows is not what it should be.
+    State {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A place where a runtime keeps what it knows lets nobody in.
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// The kernel's words.
+        error: KernelError,
+    },
+    /// Reading what a runtime knows took too long.
+    Slow {
+        /// What was being read.
+        path: String,
+        /// How long there was.
+        limit: Duration,
+    },
+    /// A user's engine names a network namespace that is not the user's.
+    NotTheirs {
+        /// The user's number.
+        owner: u32,
+    },
+    /// The container runs, and its runtime does not tell as which process.
+    NoState {
+        /// Where it was looked for.
+        path: String,
+    },
     /// The engine has no such container.
     NoContainer,
+    /// Several containers have the name.
+    Several {
+        /// How each can be named.
+        names: Vec<String>,
+    },
     /// The ids of several containers start with the name.
     Ambiguous,
     /// The container has no process.
@@ -91,8 +140,20 @@ pub enum Refusal {
         /// The container's name.
         name: String,
     },
+    /// It has a machine of its own, with a kernel of its own.
+    VirtualMachine,
+    /// The container runs on another member of its cluster.
+    Elsewhere {
+        /// The member.
+        member: String,
+    },
     /// The container got another process during the look-up.
     Restarted,
+    /// The process that the engine names is not the container's, or no longer.
+    Stranger {
+        /// Its number.
+        pid: i32,
+    },
     /// The container has no network of its own.
     HostNetwork,
     /// There is no process of this number.
@@ -150,6 +211,7 @@ impl Refusal {
     pub(super) fn verdict(&self) -> Verdict {
         match self {
             Self::NoSocket { .. }
+            | Self::NotHere { .. }
             | Self::NoContainer
             | Self::NoProcess
             | Self::Thread
@@ -161,9 +223,18 @@ impl Refusal {
             | Self::OutOfSight { .. }
             | Self::Late { .. }
             | Self::Garbled { .. }
+            | Self::State { .. }
+            | Self::Unreadable { .. }
+            | Self::Slow { .. }
+            | Self::NotTheirs { .. }
             | Self::Trouble { .. } => Verdict::Unasked,
             Self::Ambiguous
+            | Self::Several { .. }
+            | Self::NoState { .. }
+            | Self::Stranger { .. }
             | Self::NotRunning { .. }
+            | Self::VirtualMachine
+            | Self::Elsewhere { .. }
             | Self::Restarted
             | Self::HostNetwork
             | Self::Ended
@@ -174,16 +245,33 @@ impl Refusal {
         }
     }
 
-    fn remedy(&self) -> Option<String> {
+    /// Whether it means that the runtime is not used on this host.
+    fn is_absence(&self) -> bool {
+        matches!(self, Self::NoSocket { .. } | Self::NotHere { .. })
+    }
+
+    fn remedy(&self, runtime: Runtime) -> Option<String> {
         let remedy = match self {
-            Self::Connect { error, .. } | Self::Kernel { error, .. } if error.is_permission() => PRIVILEGE,
-            Self::Connect { .. } | Self::NoSocket { .. } => "is the Docker engine running?",
+            Self::Connect { error, .. } | Self::Unreadable { error, .. } | Self::Kernel { error, .. }
+                if error.is_permission() =>
+            {
+                PRIVILEGE
+            }
+            Self::Connect { .. } | Self::NoSocket { .. } if runtime == Runtime::Docker => {
+                "is the Docker engine running?"
+            }
+            Self::Connect { .. } | Self::NoSocket { .. } => "is it running?",
             Self::Kernel { error, .. } if error.errno == Errno::ENOSYS => "needs Linux 5.3",
             Self::OutOfSight { .. } => "run rpipe where the engine runs",
             Self::Ambiguous => "give more digits of the id",
             Self::NotRunning { state, .. } if state == "restarting" => "try again when it is up",
-            Self::NotRunning { name, .. } => return Some(format!("docker start {name}")),
-            Self::Restarted | Self::Ended => "try again",
+            Self::NotRunning { state, .. } if state == "gone" => return None,
+            Self::Elsewhere { .. } => "run rpipe there",
+            Self::NotRunning { name, .. } => return start(runtime, name),
+            Self::NoState { .. } => "give it as pid:NUMBER",
+            Self::Several { names } => return Some(format!("say which: {}", names.join(", "))),
+            Self::NotHere { .. } => "is it installed, and did it run anything yet?",
+            Self::Restarted | Self::Ended | Self::Stranger { .. } => "try again",
             Self::NoEntry => "ip netns list shows them",
             _ => return None,
         };
@@ -191,10 +279,27 @@ impl Refusal {
     }
 }
 
+/// The command that starts a stopped container.
+fn start(runtime: Runtime, name: &str) -> Option<String> {
+    match runtime {
+        Runtime::Docker | Runtime::Podman => Some(format!("{runtime} start {name}")),
+        Runtime::Lxc => Some(match name.rsplit_once('/') {
+            Some((folder, name)) => format!("lxc-start -P {folder} -n {name}"),
+            None => format!("lxc-start -n {name}"),
+        }),
+        Runtime::Lxd => Some(match name.split_once('/') {
+            Some((project, name)) => format!("lxc or incus start {name} --project {project}"),
+            None => format!("lxc or incus start {name}"),
+        }),
+        Runtime::Nspawn => Some(format!("machinectl start {name}")),
+        _ => None,
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotUnix { host } => write!(f, "DOCKER_HOST {host:?}: only unix:// is understood"),
+            Self::NotUnix { variable, host } => write!(f, "{variable} {host:?}: only unix:// is understood"),
             Self::NoSocket { socket } => write!(f, "no socket at {socket}"),
             Self::Connect { socket, error } => write!(f, "connecting to {socket}: {error}"),
             Self::OutOfSight { socket } => write!(
@@ -211,10 +316,28 @@ impl fmt::Display for Refusal {
             Self::Trouble { socket, status, message } => {
                 write!(f, "the engine at {socket} says: {message}, HTTP status {status}")
             }
+            Self::NotHere { path } => write!(f, "nothing at {path}"),
+            Self::State { path, fault } => write!(f, "the state file {path} {fault}"),
+            Self::Unreadable { path, error } => write!(f, "{path}: {error}"),
+            Self::Slow { path, limit } => write!(f, "reading {path} took longer than {limit:?}"),
+            Self::NotTheirs { owner } => write!(
+                f,
+                "an engine of user {owner} names a network namespace that does not belong to that user"
+            ),
+            Self::NoState { path } => {
+                write!(f, "its runtime does not tell which process it is, there is nothing at {path}")
+            }
+            Self::Several { .. } => f.write_str("it is the name of several"),
             Self::NoContainer => f.write_str("no such container"),
             Self::Ambiguous => f.write_str("the ids of several containers start with it"),
             Self::NotRunning { state, .. } => write!(f, "the container is not running, it is {state}"),
+            Self::VirtualMachine => f.write_str("it is a virtual machine, not a container"),
+            Self::Elsewhere { member } => write!(f, "the container runs on cluster member {member}"),
             Self::Restarted => f.write_str("the container was restarted while it was being looked up"),
+            Self::Stranger { pid } => write!(
+                f,
+                "process {pid}, which the engine names, is not in the container's control group, it is another's"
+            ),
             Self::HostNetwork => f.write_str(
                 "the container shares the host's network (--net=host), there is nothing to attach to",
             ),
@@ -236,31 +359,42 @@ impl fmt::Display for Refusal {
 
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Refused { target, .. } | Self::Unknown { target, .. }) = self;
+        let (Self::Refused { target, near, .. } | Self::Unknown { target, near, .. }) = self;
         // `{:?}` keeps what a hostile word does to the terminal out of it.
         write!(f, "target {target:?}: ")?;
-        let remedy = match self {
-            Self::Refused { why, .. } => {
+        let mut remedies = Vec::new();
+        match self {
+            Self::Refused { runtime, why, .. } => {
                 write!(f, "{why}")?;
-                why.remedy()
+                remedies.extend(why.remedy(*runtime));
             }
             Self::Unknown { asked, .. } => {
-                let unasked = asked.iter().find(|(_, why)| why.verdict() == Verdict::Unasked);
-                if let Some((_, why)) = unasked {
+                let unasked = asked.iter().position(|(_, why)| why.verdict() == Verdict::Unasked);
+                if let Some((runtime, why)) = unasked.and_then(|place| asked.get(place)) {
                     write!(f, "{why}, and nobody else knows the name")?;
-                    why.remedy()
+                    remedies.extend(why.remedy(*runtime));
                 } else {
                     f.write_str("nobody knows it")?;
-                    let answers: Vec<_> =
-                        asked.iter().map(|(runtime, why)| format!("{runtime}: {why}")).collect();
-                    Some(answers.join("; "))
+                }
+                let others = || {
+                    let others = asked.iter().enumerate().filter(|(place, _)| Some(*place) != unasked);
+                    others.map(|(_, answer)| answer)
+                };
+                let said = others().filter(|(_, why)| !why.is_absence());
+                remedies.extend(said.map(|(runtime, why)| format!("{runtime}: {why}")));
+                let absent: Vec<_> = others()
+                    .filter(|(_, why)| why.is_absence())
+                    .map(|(runtime, _)| runtime.as_str())
+                    .collect();
+                if !absent.is_empty() {
+                    remedies.push(format!("not on this host: {}", absent.join(", ")));
                 }
             }
-        };
-        match remedy {
-            Some(remedy) => write!(f, " ({remedy})"),
-            None => Ok(()),
         }
+        if !near.is_empty() {
+            remedies.insert(0, format!("did you mean {}?", near.join(" or ")));
+        }
+        if remedies.is_empty() { Ok(()) } else { write!(f, " ({})", remedies.join("; ")) }
     }
 }
 
@@ -282,7 +416,8 @@ mod tests {
     use super::*;
 
     fn refused(why: Refusal) -> String {
-        let text = TargetError::Refused { target: "web".into(), why }.to_string();
+        let text = TargetError::Refused { target: "web".into(), runtime: Runtime::Docker, why, near: vec![] }
+            .to_string();
         text.strip_prefix("target \"web\": ").unwrap().to_owned()
     }
 
@@ -296,10 +431,18 @@ mod tests {
         let unknown = TargetError::Unknown {
             target: "web".into(),
             asked: vec![(Runtime::Docker, denied), (Runtime::Netns, Refusal::NoEntry)],
+            near: vec![],
         };
         assert_eq!(
             unknown.to_string(),
-            format!("target \"web\": {because}, and nobody else knows the name {remedy}")
+            format!(
+                "target \"web\": {because}, and nobody else knows the name (needs root, or CAP_NET_ADMIN and \
+                 CAP_SYS_ADMIN; netns: no such entry)"
+            )
+        );
+        assert_eq!(
+            refused(Refusal::Unreadable { path: "/var/lib/lxc/web".into(), error: Errno::EACCES.into() }),
+            format!("/var/lib/lxc/web: Permission denied {remedy}")
         );
         assert_eq!(
             refused(Refusal::kernel("/proc/7/ns/net", Errno::EACCES)),

@@ -4,11 +4,22 @@
 //! namespace is opened once, and from then on only the descriptor counts. Never changes anything, never starts a
 //! program, and never answers with the namespace rpipe itself runs in.
 
+mod choice;
+mod conmon;
+mod containerd;
+mod cri;
 mod docker;
 mod engine;
 mod error;
+mod file;
+mod lxc;
+mod lxd;
 mod netns;
+mod nspawn;
+mod oci;
 mod pid;
+mod pin;
+mod podman;
 mod process;
 
 use std::time::Duration;
@@ -34,6 +45,8 @@ pub struct Target {
     pub runtime: Runtime,
     /// The engine's full id.
     pub id: Option<String>,
+    /// The container whose network this one shares (`--net=container:NAME`).
+    pub shares: Option<String>,
     /// The pinned process; a namespace given by name or path has none.
     pub process: Option<Process>,
     /// The namespace.
@@ -50,10 +63,17 @@ impl Target {
     /// When nobody knows the name, nobody can be asked, or there is no namespace of its own to attach to.
     pub fn open(word: &TargetWord, home: &NetNs, limit: Duration) -> Result<Self, TargetError> {
         let deadline = Deadline::after(limit);
-        let found = match word.runtime {
-            Some(runtime) => Self::of(runtime, &word.name, home, deadline)
-                .map_err(|why| TargetError::Refused { target: word.to_string(), why }),
-            None => first_answer(&word.name, |runtime| Self::of_bare(runtime, &word.name, home, deadline)),
+        let found = if let Some(runtime) = word.runtime {
+            Self::of(runtime, &word.name, home, deadline).map_err(|why| {
+                let near = match &why {
+                    Refusal::NoContainer | Refusal::NoEntry => near(&word.name, &[runtime], deadline),
+                    _ => Vec::new(),
+                };
+                TargetError::Refused { target: word.to_string(), runtime, why, near }
+            })
+        } else {
+            let ask = |runtime, whose| Self::of_bare(runtime, whose, &word.name, home, deadline);
+            first_answer(&word.name, ask, |asked| near(&word.name, asked, deadline))
         };
         if let Ok(target) = &found {
             let pid = target
@@ -82,6 +102,15 @@ impl Target {
     fn of(runtime: Runtime, name: &str, home: &NetNs, deadline: Deadline) -> Result<Self, Refusal> {
         match runtime {
             Runtime::Docker => docker::find(name, home, deadline),
+            Runtime::Podman => or_of_users(podman::find(name, home, deadline), || {
+                podman::find_of_users(name, home, deadline)
+            }),
+            Runtime::Containerd => containerd::find(name, home, deadline),
+            Runtime::Cri => cri::find(name, home, deadline),
+            Runtime::Lxc => lxc::find(name, home, deadline),
+            Runtime::Lxd => lxd::find(name, home, deadline),
+            Runtime::Nspawn => nspawn::find(name, home),
+            Runtime::Oci => or_of_users(oci::find(name, home), || oci::find_of_users(name, home)),
             Runtime::Pid => pid::find(pid::number(name).ok_or(Refusal::NoProcess)?, home),
             Runtime::Netns => netns::find(name, home),
         }
@@ -90,15 +119,43 @@ impl Target {
     /// Asks one of several; `None` when the name cannot be one of its.
     fn of_bare(
         runtime: Runtime,
+        whose: Whose,
         name: &str,
         home: &NetNs,
         deadline: Deadline,
     ) -> Option<Result<Self, Refusal>> {
-        match runtime {
-            Runtime::Docker => Some(docker::find(name, home, deadline)),
-            Runtime::Pid => pid::find_bare(name, home),
-            Runtime::Netns => netns::find_bare(name, home),
+        match (runtime, whose) {
+            (Runtime::Podman, Whose::Root) => Some(podman::find(name, home, deadline)),
+            (Runtime::Podman, Whose::Users) => Some(podman::find_of_users(name, home, deadline)),
+            (Runtime::Oci, Whose::Root) => Some(oci::find(name, home)),
+            (Runtime::Oci, Whose::Users) => Some(oci::find_of_users(name, home)),
+            (_, Whose::Users) => None,
+            (Runtime::Pid, _) => pid::find_bare(name, home),
+            (Runtime::Netns, _) => netns::find_bare(name, home),
+            (runtime, _) => Some(Self::of(runtime, name, home, deadline)),
         }
+    }
+}
+
+/// Whose containers are asked for. Users can give theirs any name; for a bare one they are asked when nobody else knows
+/// it, so that none of them can take the place of a container of root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Root,
+    Users,
+}
+
+/// The answer of root's runtime, or that of the users' when it knows no such container.
+fn or_of_users<T>(
+    of_root: Result<T, Refusal>,
+    of_users: impl FnOnce() -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    match of_root {
+        Err(why) if why.verdict() == Verdict::Absent => match of_users() {
+            Err(Refusal::NoContainer) => Err(why),
+            answer => answer,
+        },
+        answer => answer,
     }
 }
 
@@ -106,37 +163,77 @@ impl Target {
 /// having been unable to look does not, but is told if nobody else knows.
 fn first_answer<T>(
     name: &str,
-    mut ask: impl FnMut(Runtime) -> Option<Result<T, Refusal>>,
+    mut ask: impl FnMut(Runtime, Whose) -> Option<Result<T, Refusal>>,
+    near: impl FnOnce(&[Runtime]) -> Vec<String>,
 ) -> Result<T, TargetError> {
-    let mut asked = Vec::new();
-    for runtime in Runtime::ALL {
-        match ask(runtime) {
-            None => {}
-            Some(Ok(found)) => return Ok(found),
-            Some(Err(why)) if why.verdict() == Verdict::Final => {
-                return Err(TargetError::Refused { target: name.to_owned(), why });
-            }
-            Some(Err(why)) => {
-                log::debug!("target {name:?}: {runtime}: {why}");
-                asked.push((runtime, why));
+    let mut asked: Vec<(Runtime, Refusal)> = Vec::new();
+    for whose in [Whose::Root, Whose::Users] {
+        for runtime in Runtime::ALL {
+            match ask(runtime, whose) {
+                None => {}
+                Some(Ok(found)) => return Ok(found),
+                Some(Err(why)) if why.verdict() == Verdict::Final => {
+                    return Err(TargetError::Refused {
+                        target: name.to_owned(),
+                        runtime,
+                        why,
+                        near: Vec::new(),
+                    });
+                }
+                Some(Err(why)) => {
+                    log::debug!("target {name:?}: {runtime}: {why}");
+                    // That users have none either is not worth a second mention.
+                    if whose == Whose::Root || why.verdict() == Verdict::Unasked {
+                        asked.push((runtime, why));
+                    }
+                }
             }
         }
     }
-    Err(TargetError::Unknown { target: name.to_owned(), asked })
+    let runtimes: Vec<_> = asked.iter().map(|(runtime, _)| *runtime).collect();
+    Err(TargetError::Unknown { target: name.to_owned(), asked, near: near(&runtimes) })
+}
+
+/// Names that these know and that look like the one asked for.
+fn near(name: &str, runtimes: &[Runtime], deadline: Deadline) -> Vec<String> {
+    let names = |runtime| match runtime {
+        Runtime::Docker => docker::names(deadline),
+        Runtime::Podman => podman::names(deadline),
+        Runtime::Containerd => containerd::names(deadline),
+        Runtime::Cri => cri::names(deadline),
+        Runtime::Lxc => lxc::names(deadline),
+        Runtime::Lxd => lxd::names(deadline),
+        Runtime::Nspawn => nspawn::names(deadline),
+        Runtime::Oci => oci::names(deadline),
+        Runtime::Netns => netns::names(),
+        Runtime::Pid => Vec::new(),
+    };
+    let known: Vec<_> = runtimes
+        .iter()
+        .flat_map(|runtime| names(*runtime).into_iter().map(move |name| (runtime, name)))
+        .collect();
+    let like = choice::near(name, known.iter().map(|(_, name)| name.as_str()));
+    let knower = |name| known.iter().find(|(_, known)| known == name).map(|(runtime, _)| runtime);
+    like.into_iter().filter_map(|name| Some(format!("{}:{name}", knower(name)?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Searches with one answer for each of docker, pid and netns; then these must have been asked, with this outcome.
+    /// Searches with one answer for each of docker, pid and netns; then these of them must have been asked, with this
+    /// outcome. Nobody else is on the host.
     fn search(answers: [Option<Result<(), Refusal>>; 3], who: &str, outcome: &str) {
         let mut answers = answers.into_iter();
         let mut asked = Vec::new();
-        let found = first_answer("web", |runtime| {
-            asked.push(runtime.as_str());
-            answers.next().unwrap().map(|answer| answer.map(|()| runtime))
-        });
+        let ask = |runtime: Runtime, whose| match runtime {
+            Runtime::Docker | Runtime::Pid | Runtime::Netns if whose == Whose::Root => {
+                asked.push(runtime.as_str());
+                answers.next().unwrap().map(|answer| answer.map(|()| runtime))
+            }
+            _ => None,
+        };
+        let found = first_answer("web", ask, |_| Vec::new());
         assert_eq!(asked.join(" "), who);
         assert_eq!(found.map_or_else(|error| error.to_string(), |by| by.to_string()), outcome);
     }
@@ -184,13 +281,14 @@ mod tests {
         search(
             [no_socket, Some(Err(Refusal::NoProcess)), Some(Err(Refusal::Link { name: "web".into() }))],
             "docker pid netns",
-            "target \"web\": nobody knows it (docker: no socket at /var/run/docker.sock; pid: no such process; \
-             netns: the entry is only a link, netns:web follows it)",
+            "target \"web\": nobody knows it (pid: no such process; netns: the entry is only a link, netns:web \
+             follows it; not on this host: docker)",
         );
         search(
             [Some(Err(late())), None, no_entry()],
             "docker pid netns",
-            "target \"web\": the engine at /s gave no answer within 2s, and nobody else knows the name",
+            "target \"web\": the engine at /s gave no answer within 2s, and nobody else knows the name \
+             (netns: no such entry)",
         );
     }
 
@@ -200,6 +298,7 @@ mod tests {
             name: "red".into(),
             runtime: Runtime::Netns,
             id: None,
+            shares: None,
             process: None,
             netns: NetNs::own().unwrap(),
             entry: None,

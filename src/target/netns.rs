@@ -34,7 +34,15 @@ pub(super) fn find(name: &str, home: &NetNs) -> Result<Target, Refusal> {
         Errno::EINVAL => Refusal::OtherKind { path: shown.clone() },
         _ => Refusal::kernel(format_args!("entering {shown}"), error),
     })?;
-    Ok(Target { name: name.to_owned(), runtime: Runtime::Netns, id: None, process: None, netns, entry: None })
+    Ok(Target {
+        name: name.to_owned(),
+        runtime: Runtime::Netns,
+        id: None,
+        shares: None,
+        process: None,
+        netns,
+        entry: None,
+    })
 }
 
 /// The namespace of a bare name; `None` when it cannot be a name of one.
@@ -44,6 +52,13 @@ pub(super) fn find(name: &str, home: &NetNs) -> Result<Target, Refusal> {
 pub(super) fn find_bare(name: &str, home: &NetNs) -> Option<Result<Target, Refusal>> {
     let entry: EntryName = name.parse().ok()?;
     Some(own_entry(Path::new(ENTRIES), &entry).and_then(|()| find(name, home)))
+}
+
+/// The names that can be asked for, for the one who mistyped one.
+pub(super) fn names() -> Vec<String> {
+    let entries = fs::read_dir(ENTRIES).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.parse::<EntryName>().is_ok()).collect()
 }
 
 /// Whether the entry is there and is no link.

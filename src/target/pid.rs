@@ -17,7 +17,7 @@ pub(super) fn find(pid: i32, home: &NetNs) -> Result<Target, Refusal> {
     }
     let name = pid.to_string();
     let entry = name.parse().ok();
-    Ok(Target { name, runtime: Runtime::Pid, id: None, process: Some(process), netns, entry })
+    Ok(Target { name, runtime: Runtime::Pid, id: None, shares: None, process: Some(process), netns, entry })
 }
 
 /// The namespace of a bare name; `None` when it is not the number of a process.

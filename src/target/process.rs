@@ -69,9 +69,18 @@ impl Process {
     /// # Errors
     /// `ESRCH` when it has ended.
     pub fn started_at(&self) -> Result<u64, KernelError> {
-        let stat = fs::read(format!("/proc/{}/stat", self.pid)).map_err(KernelError::from);
-        let stat = self.while_alive(stat)?;
-        start_time(&stat).ok_or_else(|| Errno::EINVAL.into())
+        field(&self.read("stat")?, 22).ok_or_else(|| Errno::EINVAL.into())
+    }
+
+    /// The number of its parent.
+    pub(super) fn parent(&self) -> Result<i32, KernelError> {
+        let stat = self.read("stat")?;
+        field(&stat, 4).and_then(|pid| i32::try_from(pid).ok()).ok_or_else(|| Errno::EINVAL.into())
+    }
+
+    /// A file that `/proc` has about it.
+    pub(super) fn read(&self, file: &str) -> Result<Vec<u8>, KernelError> {
+        self.while_alive(fs::read(format!("/proc/{}/{file}", self.pid)).map_err(KernelError::from))
     }
 
     /// What was read by number, if it was read from this process.
@@ -95,12 +104,12 @@ pub(super) fn ticks_since_boot() -> Result<u64, KernelError> {
     Ok(seconds * per_second + nanoseconds * per_second / 1_000_000_000)
 }
 
-/// Field 22 of `/proc/PID/stat` (man 5 `proc_pid_stat`). Field 2 is the command's name in parentheses and may itself
+/// A field of `/proc/PID/stat` from the third on (man 5 `proc_pid_stat`): 4 the parent, 22 the start. Field 2 is the command's name in parentheses and may itself
 /// contain blanks and parentheses, so counting starts behind the last one.
-fn start_time(stat: &[u8]) -> Option<u64> {
+fn field(stat: &[u8], number: usize) -> Option<u64> {
     let end_of_name = stat.iter().rposition(|&byte| byte == b')')?;
-    let fields = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
-    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+    let fields = std::str::from_utf8(stat.get(end_of_name + 1..)?).ok()?;
+    fields.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -118,11 +127,12 @@ mod tests {
     fn the_start_time_is_found_behind_any_name() {
         let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
         for name in ["sleep", "a b", ") S 1 (", "x) R 9 9 9", ""] {
-            assert_eq!(start_time(format!("17 ({name}) {tail}\n").as_bytes()), Some(4711), "{name:?}");
+            assert_eq!(field(format!("17 ({name}) {tail}\n").as_bytes(), 22), Some(4711), "{name:?}");
         }
         let mut bytes = b"17 (\xff\xfe) ".to_vec();
         bytes.extend_from_slice(tail.as_bytes());
-        assert_eq!(start_time(&bytes), Some(4711));
+        assert_eq!(field(&bytes, 22), Some(4711));
+        assert_eq!(field(&bytes, 4), Some(1));
     }
 
     #[test]
@@ -134,7 +144,7 @@ mod tests {
             "17 (sleep) S 1 2",
             "17 (a) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 x",
         ] {
-            assert_eq!(start_time(stat.as_bytes()), None, "{stat:?}");
+            assert_eq!(field(stat.as_bytes(), 22), None, "{stat:?}");
         }
     }
 
@@ -146,6 +156,7 @@ mod tests {
         assert!(process.netns().unwrap().is(&NetNs::own().unwrap()));
         let (started, now) = (process.started_at().unwrap(), ticks_since_boot().unwrap());
         assert!(started <= now && now - started < 3000, "{started} {now}");
+        assert_eq!(process.parent(), Ok(i32::try_from(std::process::id()).unwrap()));
 
         child.kill().unwrap();
         // Not waited for: whether it is dead must not depend on its parent.

@@ -11,43 +11,37 @@ use super::world::{Container, Output, World, finish, words};
 /// A daemon whose files all lie on the world's own `/run`.
 pub struct Docker<'w> {
     pub world: &'w World,
-    /// The parent of its containers' control groups, the one thing that outlives a world.
-    cgroup: String,
 }
 
 /// Half a minute: the daemon needs 0.3 seconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A root file system of nothing but busybox.
-const IMAGE: &str = "
+pub const ROOTFS: &str = "
 mkdir -p /run/image/bin
 cp /bin/busybox /run/image/bin/busybox
-for applet in sh sleep ping ip cat; do ln -s busybox /run/image/bin/$applet; done
-tar -C /run/image -c . | docker import - bb:1
+for applet in sh sleep ping ip cat; do ln -sf busybox /run/image/bin/$applet; done
+tar -C /run/image -cf /run/image.tar .
 ";
 
 impl<'w> Docker<'w> {
     pub fn new(world: &'w World) -> Self {
-        // The machine's number of process 1 is unique as long as the world lives.
-        let cgroup = format!(
-            "rpipe-test-{}",
-            world
-                .path("")
-                .components()
-                .nth(2)
-                .map_or_else(String::new, |pid| pid.as_os_str().to_string_lossy().into_owned(),)
-        );
-        let docker = Self { world, cgroup };
+        Self::with(world, "")
+    }
+
+    /// A daemon with further options.
+    pub fn with(world: &'w World, options: &str) -> Self {
+        let docker = Self { world };
         // Without packet filter rules: Docker's would drop what passes between ports of other bridges.
         let script = format!(
             "exec dockerd --data-root /run/docker-data --exec-root /run/docker -p /run/docker.pid \
              -H unix:///run/docker.sock --cgroup-parent /{} --exec-opt native.cgroupdriver=cgroupfs \
-             --iptables=false --ip6tables=false --ip-masq=false >/run/docker.log 2>&1",
-            docker.cgroup
+             --iptables=false --ip6tables=false --ip-masq=false {options} >/run/docker.log 2>&1",
+            world.cgroup()
         );
         world.daemon(world.command("sh").args(["-c", &script]));
         docker.wait();
-        docker.world.sh(IMAGE).ok();
+        docker.world.sh(&format!("{ROOTFS}docker import /run/image.tar bb:1")).ok();
         docker
     }
 
@@ -90,20 +84,8 @@ impl<'w> Docker<'w> {
 
 impl Drop for Docker<'_> {
     fn drop(&mut self) {
-        // Control groups can only go when nobody is in them any more.
         let _ = self.world.sh("docker ps -aq | xargs -r docker rm -f");
-        for root in cgroup_roots() {
-            let _ = fs::remove_dir(root.join(&self.cgroup));
-        }
     }
-}
-
-/// The hierarchies: one in version 2, one a controller in version 1.
-fn cgroup_roots() -> Vec<std::path::PathBuf> {
-    let top = Path::new("/sys/fs/cgroup");
-    let mut roots = vec![top.to_owned()];
-    roots.extend(fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path()));
-    roots
 }
 
 fn answers(socket: &Path) -> bool {

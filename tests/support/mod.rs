@@ -6,13 +6,27 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+mod containerd;
 mod docker;
+mod life;
+mod lxc;
+mod lxd;
+mod nspawn;
+mod oci;
 mod ovs;
+mod podman;
 mod snapshot;
 mod world;
 
+pub use containerd::Containerd;
 pub use docker::Docker;
+pub use life::{lives_and_dies, until};
+pub use lxc::Lxc;
+pub use lxd::{LXD_DIR, Lxd};
+pub use nspawn::Nspawn;
+pub use oci::{Bundle, kill};
 pub use ovs::Ovs;
+pub use podman::Podman;
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
     Called, Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag,

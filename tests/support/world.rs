@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
@@ -14,7 +15,8 @@ pub const RPIPE: &str = env!("CARGO_BIN_EXE_rpipe");
 
 /// Runs as process 1 of the world. `/proc/self` is the machine's until the second mount, so the first
 /// line says which process of the machine this is. Then it waits for its standard input, a pipe that the
-/// test holds, to close: when the test ends in any way, so does process 1, and the kernel ends the rest.
+/// test holds, to close: when the test ends in any way, so does process 1, and the kernel ends the rest. While the shell
+/// waits it also reaps orphans, so that their numbers are free again as on a real machine.
 const INIT: &str = "
 set -e
 read -r pid rest </proc/self/stat
@@ -23,7 +25,9 @@ mount -t tmpfs tmpfs /run
 mkdir /run/netns /run/lock
 ip link set lo up
 echo \"$pid\"
-exec cat >/dev/null
+exec 3<&0
+cat <&3 >/dev/null &
+wait $!
 ";
 
 /// The two names of rpipe.
@@ -72,6 +76,8 @@ impl Output {
 pub struct World {
     init: Child,
     pid: String,
+    /// The number in here of a process whose namespaces are meant instead: process 1 of a machine in this world.
+    pub(super) machine: Option<String>,
     children: RefCell<Vec<Child>>,
     traces: Cell<u32>,
 }
@@ -87,19 +93,28 @@ impl World {
             .expect("unshare");
         let pid = first_line(&mut init);
         assert!(!pid.is_empty(), "the world did not come up: is this root?");
-        Self { init, pid, children: RefCell::default(), traces: Cell::new(0) }
+        Self { init, pid, machine: None, children: RefCell::default(), traces: Cell::new(0) }
+    }
+
+    /// The control group under which containers of this world put theirs, the one thing that would outlive it.
+    pub fn cgroup(&self) -> String {
+        format!("rpipe-test-{}", self.pid)
     }
 
     /// A file of the world as the test can open it.
     pub fn path(&self, path: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root{path}", self.pid))
+        let machine = self.machine.as_ref().map_or_else(String::new, |pid| format!("/proc/{pid}/root"));
+        PathBuf::from(format!("/proc/{}/root{machine}{path}", self.pid))
     }
 
     /// A command inside, with a clean environment and an empty input.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
+        command.args(["-t", &self.pid, "-n", "-m", "-p", "--"]);
+        if let Some(pid) = &self.machine {
+            command.args(["nsenter", "-t", pid, "-n", "-m", "-p", "-C", "--"]);
+        }
         command
-            .args(["-t", &self.pid, "-n", "-m", "-p", "--"])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -214,7 +229,39 @@ impl Drop for World {
         for child in self.children.get_mut() {
             let _ = child.wait();
         }
+        // Control groups can only go when nobody is in them any more.
+        for root in cgroup_roots() {
+            remove_cgroup(&root.join(self.cgroup()));
+        }
     }
+}
+
+/// The hierarchies: one in version 2, one a controller in version 1; in each the root, and the group that the tests
+/// themselves are in, below which LXC puts its own.
+fn cgroup_roots() -> Vec<PathBuf> {
+    let top = PathBuf::from("/sys/fs/cgroup");
+    let mut roots = folders(&top);
+    roots.push(top);
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own
+        .lines()
+        .filter_map(|line| line.splitn(3, ':').nth(2)?.strip_prefix('/'))
+        .filter(|group| !group.is_empty());
+    let own: Vec<_> = own.flat_map(|group| roots.iter().map(move |root| root.join(group))).collect();
+    roots.extend(own);
+    roots
+}
+
+fn remove_cgroup(group: &Path) {
+    for below in folders(group) {
+        remove_cgroup(&below);
+    }
+    let _ = fs::remove_dir(group);
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 /// A network namespace inside a world, held by a process of that world.

@@ -15,8 +15,11 @@ use crate::target::TargetError;
 const ID: &str = "8cb9e7363dfaebcd7ee14565e2388fda8203e858266db6dafa4a0d8c44051554";
 
 /// An engine on a fresh socket that plays each script for one connection and remembers nothing.
+///
+/// It speaks for Podman, which need not make control groups: the processes of the tests are in none.
 struct Fake {
     socket: PathBuf,
+    runtime: Runtime,
 }
 
 impl Fake {
@@ -30,7 +33,7 @@ impl Fake {
                 script(listener.accept().unwrap().0);
             }
         });
-        Self { socket }
+        Self { socket, runtime: Runtime::Podman }
     }
 
     /// Reads the question and sends these bytes, one list a connection.
@@ -48,7 +51,7 @@ impl Fake {
     }
 
     fn find(&self, home: &NetNs, limit: Duration) -> Result<Target, Refusal> {
-        find_at(&Engine::at(&self.socket), "web", home, Deadline::after(limit))
+        find_at(&Engine::at(&self.socket), self.runtime, "web", home, Deadline::after(limit))
     }
 
     /// The text of the error, with the socket's path replaced by SOCKET.
@@ -58,7 +61,7 @@ impl Fake {
 
     fn error_within(&self, limit: Duration) -> String {
         let why = self.find(&NetNs::own().unwrap(), limit).unwrap_err();
-        let error = TargetError::Refused { target: "web".into(), why };
+        let error = TargetError::Refused { target: "web".into(), runtime: self.runtime, why, near: vec![] };
         let text = error.to_string().replace(self.socket.to_str().unwrap(), "SOCKET");
         text.strip_prefix("target \"web\": ").unwrap().to_owned()
     }
@@ -135,7 +138,7 @@ fn a_running_container_is_found_in_one_round_trip() {
         let target = Fake::saying([answer]).find(&elsewhere(), Duration::from_secs(5)).unwrap();
         assert_eq!(target.name, "web-1");
         assert_eq!(target.id.as_deref(), Some(ID));
-        assert_eq!(target.runtime, Runtime::Docker);
+        assert_eq!(target.runtime, Runtime::Podman);
         assert_eq!(target.entry.as_ref().map(ToString::to_string).as_deref(), Some("web-1"));
         assert_eq!(target.process.as_ref().map(super::super::Process::pid), Some(sleeper.pid()));
         assert!(target.netns.is(&NetNs::own().unwrap()));
@@ -178,6 +181,20 @@ fn a_younger_process_is_asked_for_twice() {
 }
 
 #[test]
+fn dockers_process_is_in_dockers_control_group() {
+    let sleeper = Sleeper::old();
+    let mut fake = Fake::saying([container(sleeper.pid())]);
+    fake.runtime = Runtime::Docker;
+    assert_eq!(
+        fake.error(),
+        format!(
+            "process {}, which the engine names, is not in the container's control group, it is another's (try again)",
+            sleeper.pid()
+        )
+    );
+}
+
+#[test]
 fn the_hosts_network_is_refused() {
     let shares = "the container shares the host's network (--net=host), there is nothing to attach to";
     let sleeper = Sleeper::old();
@@ -205,11 +222,11 @@ fn a_container_without_a_process_is_named_with_its_state() {
     for (state, text) in [
         (
             r#""Status":"exited","Running":false,"Pid":0"#,
-            "the container is not running, it is exited (docker start web-1)",
+            "the container is not running, it is exited (podman start web-1)",
         ),
         (
             r#""Status":"created","Running":false,"Pid":0"#,
-            "the container is not running, it is created (docker start web-1)",
+            "the container is not running, it is created (podman start web-1)",
         ),
         (
             r#""Status":"restarting","Running":true,"Restarting":true,"Pid":0"#,
@@ -217,7 +234,7 @@ fn a_container_without_a_process_is_named_with_its_state() {
         ),
         (
             r#""Running":true,"Pid":0"#,
-            "the container is not running, it is without a process (docker start web-1)",
+            "the container is not running, it is without a process (podman start web-1)",
         ),
     ] {
         assert_eq!(Fake::saying([described(state)]).error(), text);
@@ -338,7 +355,8 @@ fn a_silent_engine_costs_no_more_than_the_limit() {
 
 #[test]
 fn a_socket_that_nobody_serves_is_told_from_none() {
-    let fake = Fake { socket: std::env::temp_dir().join(format!("rpipe-nobody-{}", std::process::id())) };
+    let socket = std::env::temp_dir().join(format!("rpipe-nobody-{}", std::process::id()));
+    let fake = Fake { socket, runtime: Runtime::Docker };
     drop(UnixListener::bind(&fake.socket).unwrap());
     assert_eq!(fake.error(), "connecting to SOCKET: Connection refused (is the Docker engine running?)");
     fs::remove_file(&fake.socket).unwrap();
@@ -363,6 +381,7 @@ fn only_what_can_be_a_container_is_asked_for() {
 
 #[test]
 fn the_socket_is_the_one_of_docker_host() {
+    let engine = |host: Option<&OsStr>| engine_of("DOCKER_HOST", host, SOCKET);
     let of = |host: &str| engine(Some(host.as_ref())).map(|engine| engine.socket());
     assert_eq!(engine(None), Ok(Engine::at(SOCKET)));
     assert_eq!(of("").as_deref(), Ok(SOCKET));
