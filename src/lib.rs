@@ -13,7 +13,7 @@
 //!         └ words and flags with their help
 //! ```
 //!
-//! [`kernel`] is the only room that knows netlink and setns; [`machine`] holds the two namespaces with their sockets;
+//! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`; [`machine`] holds the two namespaces with their sockets;
 //! [`commands`] has a file for each verb.
 
 pub mod apply;
