@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -218,6 +218,13 @@ impl Ovs {
         });
         Ok(Some((mac.map(str::to_owned), ports.saturating_sub(1))))
     }
+}
+
+/// Whether Open vSwitch was started since the machine was: its sockets are below `/run`, which starts empty. Where it was
+/// not, a tap is none of its bridges, whether it can be asked or not.
+#[must_use]
+pub fn was_started() -> bool {
+    std::env::var_os("OVS_RUNDIR").is_some() || Path::new("/var/run/openvswitch").exists()
 }
 
 /// A file in memory that a program writes and that is read when it has ended.

@@ -436,6 +436,33 @@ fn without_the_program_nothing_is_begun() {
 }
 
 #[test]
+fn without_the_program_a_bridge_is_not_taken_for_a_parent() {
+    let world = World::new();
+    world.ip("tuntap add tap0 mode tap");
+    let without = |container: &Container, line: &str| {
+        let mut command = world.command("env");
+        finish(
+            command.args(["PATH=/run", RPIPE]).args(words(line)).args([&container.target(), "10.0.0.2/24"]),
+        )
+    };
+    // Where Open vSwitch was never started, a tap is somebody else's, with the program and without.
+    let container = container_with_routes(&world);
+    without(&container, "tap0").ok();
+    world.line(&format!("tap0 -i eth2 {} 10.2.0.2/24", container.target())).ok();
+    assert_eq!(container.link("eth1")["linkinfo"]["info_kind"], "macvlan");
+
+    // In the userspace datapath a bridge is a tap to the kernel.
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let other = container_with_routes(&world);
+    let (state, records) = (snapshot(&world, &[&other]), ovs.state());
+    let said = without(&other, "ovs0").refused(1);
+    assert!(said.contains("no program ovs-vsctl in PATH"), "{said}");
+    assert_same(&state, &snapshot(&world, &[&other]), &said);
+    assert_same(&records, &ovs.state(), &said);
+}
+
+#[test]
 fn odd_names_stay_names() {
     let world = World::new();
     let ovs = Ovs::new(&world);
