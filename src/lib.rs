@@ -13,8 +13,8 @@
 //!         └ words and flags with their help
 //! ```
 //!
-//! [`kernel`] is the only room that knows netlink and setns; [`machine`] holds the two namespaces with their sockets;
-//! [`commands`] has a file for each verb.
+//! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`;
+//! [`machine`] holds the two namespaces with their sockets; [`commands`] has a file for each verb.
 
 pub mod apply;
 pub mod cli;

@@ -199,14 +199,13 @@ fn look_at_ovs(
     let look = |error| {
         Error::kernel(format!("asking Open vSwitch for uplink {name:?}", name = name.as_str()), error)
     };
-    let program = match Ovs::find() {
-        Ok(program) => program,
-        Err(_) if tap => return Ok((uplink, OvsPort::Free)),
-        Err(error) => return Err(look(error)),
-    };
     let (port, taken) =
         host_ifname(asked, &ifname(asked, uplink_kind(&uplink))?, target, &mut machine.host).map_err(look)?;
-    let known = program.look(&name, &port).map_err(look)?;
+    let answer = Ovs::find().and_then(|program| program.look(&name, &port).map(|known| (program, known)));
+    let (program, known) = match answer {
+        Err(_) if tap && !ovs::was_started() => return Ok((uplink, OvsPort::Free)),
+        answer => answer.map_err(look)?,
+    };
     debug!("Open vSwitch: {known:?}");
     let port = match known.port {
         Some(ours) if !taken => {

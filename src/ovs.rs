@@ -3,13 +3,16 @@
 //! IO. Its database has a protocol of its own, for which this program is the documented way in. It gets its words as they
 //! are, never through a shell, has a limit of time, and is only run where the uplink can be a bridge of Open vSwitch.
 
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use log::{debug, info};
 use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde_json::Value;
 
 use crate::kernel::{self, KernelError, Link, Watch};
@@ -173,21 +176,31 @@ impl Ovs {
             command.arg("--no-wait");
         }
         debug!("ovs-vsctl {}", words.join(" "));
+        // Into memory, not into pipes: those want to be read at once, and the standard library panics when it cannot.
+        let (out, said) = (Paper::new()?, Paper::new()?);
+        command.args(words).stdin(Stdio::null()).stdout(out.writer()?).stderr(said.writer()?);
         // Signals that are held back are so for the program too: Ctrl-C does not end it halfway.
-        let output = command.args(words).stdin(Stdio::null()).output().map_err(KernelError::from)?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let mut child = command.spawn().map_err(KernelError::from)?;
+        let unknown = |error: io::Error| Failed { error: error.into(), changed: true };
+        let status = match child.wait() {
+            Ok(status) => Some(status),
+            // Whoever started rpipe has SIGCHLD ignored: the kernel waits for the end all the same, and forgets how it was.
+            Err(error) if error.raw_os_error() == Some(nix::libc::ECHILD) => None,
+            Err(error) => return Err(unknown(error)),
+        };
+        let said = said.read().map_err(unknown)?;
         let complaint = one_line(said.lines().next().unwrap_or_default());
-        if output.status.success() {
-            return Ok((String::from_utf8_lossy(&output.stdout).into_owned(), complaint));
+        if status.map_or(complaint.is_empty(), |status| status.success()) {
+            return Ok((out.read().map_err(unknown)?, complaint));
         }
-        match output.status.signal() {
+        match status.and_then(|status| status.signal()) {
             // The database has been changed by then, and it is the switch that does not follow.
             Some(nix::libc::SIGALRM) => Err(Failed { error: Errno::ETIMEDOUT.into(), changed: true }),
             Some(signal) => {
                 let error = KernelError::said(&format!("ovs-vsctl was ended by signal {signal}"));
                 Err(Failed { error, changed: true })
             }
-            None => Err(KernelError::said(&complaint).into()),
+            None => Err(Failed { error: KernelError::said(&complaint), changed: status.is_none() }),
         }
     }
 
@@ -204,6 +217,33 @@ impl Ovs {
             None => 1,
         });
         Ok(Some((mac.map(str::to_owned), ports.saturating_sub(1))))
+    }
+}
+
+/// Whether Open vSwitch was started since the machine was: its sockets are below `/run`, which starts empty. Where it was
+/// not, a tap is none of its bridges, whether it can be asked or not.
+#[must_use]
+pub fn was_started() -> bool {
+    std::env::var_os("OVS_RUNDIR").is_some() || Path::new("/var/run/openvswitch").exists()
+}
+
+/// A file in memory that a program writes and that is read when it has ended.
+struct Paper(File);
+
+impl Paper {
+    fn new() -> Result<Self, KernelError> {
+        Ok(Self(memfd_create(c"ovs-vsctl", MFdFlags::MFD_CLOEXEC)?.into()))
+    }
+
+    fn writer(&self) -> Result<File, KernelError> {
+        Ok(self.0.try_clone()?)
+    }
+
+    fn read(mut self) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        self.0.rewind()?;
+        self.0.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 

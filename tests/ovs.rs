@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use support::{
-    Container, Ovs, RPIPE, World, addresses, assert_same, container_with_routes, finish, flag, names,
+    Container, Docker, Ovs, RPIPE, World, addresses, assert_same, container_with_routes, finish, flag, names,
     snapshot, words,
 };
 
@@ -87,6 +87,20 @@ fn what_pipework_leaves_is_there() {
     });
     assert_eq!(json!(ovs.ids("Interface", &port)), expected);
     assert_eq!(world.link("ovs0")["mtu"], 1400, "the bridge is as it was");
+}
+
+#[test]
+fn the_record_names_the_engines_container() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let docker = Docker::new(&world);
+    let id = docker.run("web", "--network none");
+    world.line(&format!("ovs0 -l wire {} 10.0.0.2/24", &id[..12])).ok();
+    let ids = ovs.ids("Interface", "wire");
+    assert_eq!(ids["rpipe.containerid"], json!(id));
+    assert_eq!(ids["rpipe.containername"], "web");
+    assert_eq!(ids["rpipe.nspid"], json!(docker.container("web").pid));
 }
 
 #[test]
@@ -422,6 +436,33 @@ fn without_the_program_nothing_is_begun() {
 }
 
 #[test]
+fn without_the_program_a_bridge_is_not_taken_for_a_parent() {
+    let world = World::new();
+    world.ip("tuntap add tap0 mode tap");
+    let without = |container: &Container, line: &str| {
+        let mut command = world.command("env");
+        finish(
+            command.args(["PATH=/run", RPIPE]).args(words(line)).args([&container.target(), "10.0.0.2/24"]),
+        )
+    };
+    // Where Open vSwitch was never started, a tap is somebody else's, with the program and without.
+    let container = container_with_routes(&world);
+    without(&container, "tap0").ok();
+    world.line(&format!("tap0 -i eth2 {} 10.2.0.2/24", container.target())).ok();
+    assert_eq!(container.link("eth1")["linkinfo"]["info_kind"], "macvlan");
+
+    // In the userspace datapath a bridge is a tap to the kernel.
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let other = container_with_routes(&world);
+    let (state, records) = (snapshot(&world, &[&other]), ovs.state());
+    let said = without(&other, "ovs0").refused(1);
+    assert!(said.contains("no program ovs-vsctl in PATH"), "{said}");
+    assert_same(&state, &snapshot(&world, &[&other]), &said);
+    assert_same(&records, &ovs.state(), &said);
+}
+
+#[test]
 fn odd_names_stay_names() {
     let world = World::new();
     let ovs = Ovs::new(&world);
@@ -492,6 +533,74 @@ fn a_signal_while_the_program_runs_undoes_it() {
     assert_same(&records, &ovs.state(), "interrupted");
 }
 
+/// Disturbs every call of that name in turn, of rpipe and not of the programs that it starts.
+fn disturb_each(call: &str, how: &str) {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let line = ["ovs0", "-l", "wire", &container.target(), "10.0.0.2/24@10.0.0.1", "@10"];
+    let (state, records) = (snapshot(&world, &[&container]), ovs.state());
+    for number in 1.. {
+        let inject = format!("inject={call}:{how}:when={number}");
+        let mut command = world.command("strace");
+        command.args(["-qq", "-o", "/run/trace", "-e", &inject, "--", RPIPE]);
+        let output = finish(command.args(line));
+        let what = format!("{inject}: {output:#?}");
+        let trace = std::fs::read_to_string(world.path("/run/trace")).unwrap();
+        let calls = trace.lines().filter(|line| line.starts_with(&format!("{call}("))).count();
+        if output.code() == 0 {
+            // It can do without some.
+            assert_eq!(ovs.ports("ovs0"), ["wire"], "{what}");
+            assert_eq!(addresses(&container.link("eth1")), ["10.0.0.2/24"], "{what}");
+            if calls < number {
+                assert!(number > 2, "hardly called: {what}");
+                return;
+            }
+            ovs.vsctl("del-port wire").ok();
+            world.ip("link del wire");
+            container.sh("ip route replace default via 172.17.0.1 dev eth0 proto static mtu 1400").ok();
+            world.sh("rm /run/netns/*").ok();
+        }
+        assert!(calls >= number, "{what}");
+        assert_same(&state, &snapshot(&world, &[&container]), &what);
+        assert_same(&records, &ovs.state(), &what);
+        assert!(!what.contains("panicked"), "{what}");
+    }
+}
+
+#[test]
+fn whatever_call_fails_nothing_is_left() {
+    for call in ["sendto", "memfd_create", "clone3", "read"] {
+        disturb_each(call, "error=ENOBUFS");
+    }
+}
+
+#[test]
+fn whenever_a_signal_comes_nothing_is_left() {
+    for call in ["sendto", "memfd_create", "clone3", "wait4"] {
+        disturb_each(call, "signal=SIGTERM");
+    }
+}
+
+#[test]
+fn started_by_somebody_who_ignores_the_end_of_children() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.0.0.1/24");
+    let container = container_with_routes(&world);
+    let line = |address: &str| {
+        let line = format!("{RPIPE} ovs0 -l wire {} {address}", container.target());
+        world.sh(&format!("trap '' CHLD; exec {line}"))
+    };
+    container.ip("route add 10.9.9.9/32 dev eth0");
+    let records = ovs.state();
+    line("10.0.0.2/24@10.9.9.9").refused(1);
+    assert_same(&records, &ovs.state(), "undone");
+    line("10.0.0.2/24").ok();
+    assert_eq!(ovs.ports("ovs0"), ["wire"]);
+}
+
 #[test]
 fn two_programs_wire_a_port_and_none_a_card() {
     let world = World::new();
@@ -525,7 +634,12 @@ fn a_command_leaves_no_port_behind() {
 #[ignore = "needs the guest's kernel"]
 fn with_the_datapath_of_the_kernel() {
     let world = World::new();
-    assert!(finish(world.command("modprobe").arg("openvswitch")).status.success());
+    world.run("modprobe openvswitch").ok();
+    // In the first ten seconds after the boot the switch counts no processor (count_cpu_cores, lib/ovs-thread.c of 3.1),
+    // and later on none of its threads takes a packet.
+    world.sh("while read -r now rest </proc/uptime && [ \"${now%.*}\" -lt 11 ]; do sleep 0.2; done").ok();
+    // No link-local addresses, which come in their own time.
+    world.sh("echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode").ok();
     let ovs = Ovs::new(&world);
     let [a, b, c] = [world.container(), world.container(), world.container()];
     world.line(&format!("ovs7 {} 10.0.0.2/24 @10", a.target())).ok();
@@ -537,8 +651,19 @@ fn with_the_datapath_of_the_kernel() {
     a.pings("10.0.0.3");
     assert!(!a.run("ping -n -q -c 2 -i 0.2 -w 1 10.0.0.4").status.success());
 
-    let container = container_with_routes(&world);
-    container.ip("route add 10.9.9.9/32 dev eth0");
+    // A container that dies leaves its record behind.
+    c.ip("link del eth1");
+    assert!(ovs.ports("ovs7").contains(&"other".to_owned()));
+    world.line(&format!("ovs7 -l other {} 10.0.0.4/24 @10", c.target())).ok();
+    a.pings("10.0.0.4");
+
+    let container = world.container();
+    container
+        .sh("echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode
+             ip link add eth0 type veth peer name eth0p
+             ip link set eth0 up
+             ip route add 10.9.9.9/32 dev eth0")
+        .ok();
     let said = fails(&ovs, &container, "ovs7", "10.0.0.5/24@10.9.9.9");
     assert!(said.contains("10.9.9.9"), "{said}");
     let said = fails(&ovs, &container, "ovs8", "10.0.0.5/24@10.9.9.9");

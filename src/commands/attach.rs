@@ -107,9 +107,9 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
             Some("a name was taken in the meantime: try again, or choose others with -i and -l")
         }
         (Step::Ovs(_), Errno::ETIMEDOUT) => Some("ovs-vswitchd does not answer: is it running?"),
-        (Step::Ovs(OvsChange::AddBridge { .. }), _) => {
-            Some("ovs-vswitchd needs the kernel module openvswitch for this: is it loaded?")
-        }
+        (Step::Ovs(OvsChange::AddBridge { .. }), _) => Some(
+            "without the kernel module openvswitch there can be no such bridge; the log of ovs-vswitchd says more",
+        ),
         (Step::CreateVeth { .. }, Errno::EXFULL) => Some("a bridge has at most 1023 ports: use a second one"),
         (Step::CreateShared { .. }, Errno::EBUSY) => {
             Some("the uplink is in use by a bridge, bond, ipvlan or passthru macvlan: name that one instead")
