@@ -77,8 +77,6 @@ pub enum Refusal {
     VlanOfDummy,
     /// A word that means nothing on this kind of uplink.
     Word(SpecError),
-    /// A word that this version does not act on yet.
-    Unsupported(&'static str),
 }
 
 impl fmt::Display for Refusal {
@@ -167,7 +165,6 @@ impl fmt::Display for Refusal {
                 f.write_str("VLAN: a dummy leads nowhere, with or without one (leave it out)")
             }
             Self::Word(error) => error.fmt(f),
-            Self::Unsupported(what) => write!(f, "{what}: not supported by this version"),
         }
     }
 }
