@@ -25,7 +25,7 @@ pub use lxc::Lxc;
 pub use lxd::{LXD_DIR, Lxd};
 pub use nspawn::Nspawn;
 pub use oci::{Bundle, kill};
-pub use ovs::Ovs;
+pub use ovs::{IN_USERSPACE, Ovs, fails, replace_vsctl, rpipe_with_path, unchanged, with_vsctl};
 pub use podman::Podman;
 pub use snapshot::{assert_same, snapshot};
 pub use world::{

@@ -1,8 +1,11 @@
 //! A real Open vSwitch inside a world, with its userspace datapath: no kernel module is needed.
 
+use std::process::Command;
+
 use serde_json::{Map, Value};
 
-use super::world::{Output, World, finish, words};
+use super::snapshot::{assert_same, snapshot};
+use super::world::{Container, Output, RPIPE, World, finish, words};
 
 /// A database server and a switch whose files all lie on the world's own `/run`.
 pub struct Ovs<'w> {
@@ -103,3 +106,49 @@ impl<'w> Ovs<'w> {
         lines.join("\n") + &self.vsctl("show").ok()
     }
 }
+
+/// The line must fail and change nothing; gives the line of the error.
+#[track_caller]
+pub fn fails(ovs: &Ovs, container: &Container, before: &str, after: &str) -> String {
+    let (state, records) = (snapshot(ovs.world, &[container]), ovs.state());
+    let said = ovs.world.line(&format!("{before} {} {after}", container.target())).refused(1);
+    assert_same(&state, &snapshot(ovs.world, &[container]), &said);
+    assert_same(&records, &ovs.state(), &said);
+    said
+}
+
+/// The same, for a line that was run by other means.
+#[track_caller]
+pub fn unchanged(ovs: &Ovs, container: &Container, command: &mut Command) -> String {
+    let (state, records) = (snapshot(ovs.world, &[container]), ovs.state());
+    let said = finish(command).refused(1);
+    assert_same(&state, &snapshot(ovs.world, &[container]), &said);
+    assert_same(&records, &ovs.state(), &said);
+    said
+}
+
+/// Puts another `ovs-vsctl` before the real one, which its script gets as `$real`.
+pub fn replace_vsctl(world: &World, script: &str) {
+    world.sh("mkdir -p /run/bin").ok();
+    let file = world.path("/run/bin/ovs-vsctl");
+    std::fs::write(&file, format!("#!/bin/sh\nreal=/usr/bin/ovs-vsctl\n{script}\n")).unwrap();
+    world.sh("chmod +x /run/bin/ovs-vsctl").ok();
+}
+
+/// rpipe that finds that one.
+pub fn with_vsctl(world: &World, script: &str) -> Command {
+    replace_vsctl(world, script);
+    rpipe_with_path(world)
+}
+
+pub fn rpipe_with_path(world: &World) -> Command {
+    let mut command = world.command(RPIPE);
+    command.env("PATH", "/run/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+}
+
+/// Bridges are made with the userspace datapath, as one does where the kernel has none.
+pub const IN_USERSPACE: &str = r#"case " $* " in
+    *" add-br ovs7 "*) exec $real "$@" -- set Bridge ovs7 datapath_type=netdev;;
+    *) exec $real "$@";;
+esac"#;
