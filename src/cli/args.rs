@@ -9,13 +9,15 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Wires running Linux containers to networks.
 ///
-/// Finds the container's process, links its network namespace into /var/run/netns, makes a veth pair or a macvlan,
-/// names it, gives it fixed addresses and a gateway, brings it up and tells the neighbours: in one pass through
-/// netlink. When it fails, host and container are as they were before.
+/// Finds the container's process, links its network namespace into /var/run/netns, makes a veth pair, a macvlan or what
+/// else the uplink calls for, names it, gives it addresses and a gateway, brings it up and tells the neighbours: in one
+/// pass through netlink. When it fails, host and container are as they were before.
+///
+/// Called as pipework, by a link of that name, it takes pipework's words, is silent, and fails with 1.
 #[derive(Debug, Parser)]
 #[command(name = "rpipe", version, disable_help_flag = false, propagate_version = false)]
 #[command(
-    override_usage = "rpipe [OPTIONS] UPLINK TARGET ADDRESS[,ADDRESS…] [MAC]\n       rpipe [OPTIONS] COMMAND …"
+    override_usage = "rpipe [OPTIONS] UPLINK TARGET ADDRESS[,ADDRESS…] [MAC][@VLAN]\n       rpipe [OPTIONS] COMMAND …"
 )]
 #[command(after_help = "\
 Examples:
@@ -54,13 +56,17 @@ pub struct Global {
 pub enum VerbArgs {
     /// Attach a running container to a network (the verb may be left out)
     ///
-    /// Makes an interface in the container's network namespace, wired to UPLINK, with the given addresses. A bridge gets
-    /// a veth pair, any other interface carries a macvlan of mode bridge. The MTU of the uplink is inherited.
+    /// Makes an interface in the container's network namespace, wired to UPLINK, with the given addresses. The MTU of the
+    /// uplink is inherited.
     #[command(after_help = "\
 Examples:
   rpipe br0 test01 192.168.0.123/24@192.168.0.1      address and default route
   rpipe br1 -i eth2 test01 10.1.0.2/24               a second interface; br1 is created if it does not exist
   rpipe eth0 test01 192.168.0.7/24 U:test01          a macvlan with a MAC address made of a word
+  rpipe eth0 test01 10.10.0.7/24 @10                 on VLAN 10 of eth0
+  rpipe ovs0 test01 10.20.0.7/24 @20                 a port of Open vSwitch with tag 20
+  rpipe --type ipvlan eth0 test01 192.168.0.8/24     where the switch allows one MAC address a port
+  rpipe --direct-phys eth3 test01 192.168.0.9/24     the card itself
   rpipe br0 pid:4711 10.0.0.2/24                     any process with a network namespace of its own
   rpipe br0 netns:red fd00::2/64@fd00::1             a namespace made by `ip netns add`
   rpipe br0 test01 0/0                               no address, the link only
@@ -211,7 +217,10 @@ fn family(word: &str) -> Result<u8, &'static str> {
 /// The words of `attach`.
 #[derive(Debug, Args)]
 pub struct AttachArgs {
-    /// What to wire to: a host interface by name or as mac:xx:…; a name br… that does not exist is created as a bridge
+    /// What to wire to: a host interface by name or as mac:xx:…; br…, ovs… and dummy… that do not exist are created
+    ///
+    /// A Linux bridge or one of Open vSwitch gets a veth pair. Any other interface is shared by a macvlan, or goes into the
+    /// container itself with --direct-phys. InfiniBand gets a child of its own kind.
     #[arg(value_name = "UPLINK")]
     pub uplink: String,
     #[command(flatten)]
@@ -228,8 +237,13 @@ pub struct AttachArgs {
     /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
     #[arg(value_name = "ADDRESS[,ADDRESS…]")]
     pub addresses: String,
-    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; random without it
-    #[arg(value_name = "MAC")]
+    /// MAC address: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; then the VLAN, as @10
+    ///
+    /// Without a MAC address it is random. On a bridge with VLAN filtering the VLAN is that of the container's port,
+    /// untagged; on Open vSwitch the tag of the port; on any other interface an 802.1Q interface is made for it, or
+    /// used again. On InfiniBand it is the partition key, in hexadecimal.
+    // Optional words are shown in brackets, and these are two.
+    #[arg(value_name = "MAC][@VLAN")]
     pub link_address: Option<String>,
     /// How long all engines together may take to answer [default: 2]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -245,7 +259,10 @@ pub struct AttachArgs {
 /// The words of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// What to wire to: a host interface by name or as mac:xx:…; a name br… that does not exist is created as a bridge
+    /// What to wire to: a host interface by name or as mac:xx:…; br…, ovs… and dummy… that do not exist are created
+    ///
+    /// A Linux bridge or one of Open vSwitch gets a veth pair. Any other interface is shared by a macvlan, or goes into the
+    /// container itself with --direct-phys. InfiniBand gets a child of its own kind.
     #[arg(value_name = "UPLINK")]
     pub uplink: String,
     #[command(flatten)]
@@ -253,8 +270,13 @@ pub struct RunArgs {
     /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
     #[arg(value_name = "ADDRESS[,ADDRESS…]")]
     pub addresses: String,
-    /// MAC address of the new interface: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; random without it
-    #[arg(value_name = "MAC")]
+    /// MAC address: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; then the VLAN, as @10
+    ///
+    /// Without a MAC address it is random. On a bridge with VLAN filtering the VLAN is that of the container's port,
+    /// untagged; on Open vSwitch the tag of the port; on any other interface an 802.1Q interface is made for it, or
+    /// used again. On InfiniBand it is the partition key, in hexadecimal.
+    // Optional words are shown in brackets, and these are two.
+    #[arg(value_name = "MAC][@VLAN")]
     pub link_address: Option<String>,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", last = true, required = true)]
