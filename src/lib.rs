@@ -29,6 +29,7 @@ pub mod plan;
 pub mod report;
 pub mod signals;
 pub mod spec;
+pub mod survey;
 pub mod target;
 
 pub use error::{Error, Exit};

@@ -28,7 +28,7 @@ pub struct Report {
     /// The uplink.
     pub uplink: String,
     /// The kind of link: `veth`, `macvlan`.
-    pub kind: &'static str,
+    pub kind: String,
     /// The addresses with their prefixes.
     pub addresses: Vec<String>,
     /// The default gateways.
@@ -82,7 +82,8 @@ pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
     }
     if !quiet && io::stderr().is_terminal() {
         let Report { target, ifname, uplink, kind, .. } = report;
-        let mut line = format!("{target:?}: {ifname} on {uplink} ({kind})");
+        let unchanged = if report.changed { "" } else { " unchanged" };
+        let mut line = format!("{target:?}: {ifname} on {uplink} ({kind}){unchanged}");
         for address in &report.addresses {
             let _ = write!(line, " {address}");
         }

@@ -8,10 +8,11 @@ use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
 use crate::observe::observe;
-use crate::plan::{self, Facts, Found, OvsChange, Script, Side, Step};
+use crate::plan::{self, Facts, Found, OvsChange, Present, Refusal, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
 use crate::spec::{Attach, Vlan};
+use crate::survey;
 use crate::target::{LOOKUP_LIMIT, Target};
 
 /// Attaches a running container.
@@ -23,6 +24,12 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
         kernel::sweep_entries();
     }
     let facts = observe(&words.attach, &target, &mut machine)?;
+    if facts.ifname_taken
+        && let Some(present) = survey::present(&facts.ifname, &mut machine)?
+        && present.mark.is_some()
+    {
+        return again(words, &target, &facts, &present, quiet);
+    }
     let steps = plan::attach(&words.attach, &facts)?;
     let path = namespace_path(&target);
     if !quiet {
@@ -34,7 +41,8 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     let script = Script::new(&steps, &facts, &path);
     let armed = wire(&script, &target, &mut machine, &held)?;
-    let report = report(&words.attach, &target, &facts, &steps, &machine);
+    let link = machine.known(Side::Target, &facts.ifname);
+    let report = report(&words.attach, &target, &facts, &steps, link);
     if let Err(error) = report::attached(&report, words.json, quiet) {
         // Whoever asked for the report knows nothing of what was done, so it must not stay.
         return Err(error.with(left(&script, armed.take_back(&mut machine))));
@@ -44,6 +52,33 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     std::mem::forget((machine, held));
     std::mem::forget((target, home));
     Ok(())
+}
+
+/// The same words again are no error and change nothing; other words are told what differs.
+fn again(
+    words: &AttachWords,
+    target: &Target,
+    facts: &Facts,
+    present: &Present,
+    quiet: bool,
+) -> Result<(), Error> {
+    let differences = plan::differences(&words.attach, facts, present);
+    if !differences.is_empty() {
+        let (target, ifname) = (target.name.clone(), facts.ifname.to_string());
+        return Err(Refusal::Differs { target, ifname, differences }.into());
+    }
+    if words.dry_run {
+        return report::planned(&[], &Script::new(&[], facts, &namespace_path(target)), words.json);
+    }
+    let report = Report {
+        host_ifname: present.host_ifname.as_ref().map(ToString::to_string),
+        kind: if words.attach.direct { "physical".to_owned() } else { present.kind.clone() },
+        mac: present.mac.map(|mac| mac.to_string()),
+        mtu: Some(present.mtu),
+        changed: false,
+        ..report(&words.attach, target, facts, &[], None)
+    };
+    report::attached(&report, words.json, quiet)
 }
 
 /// The namespace rpipe runs in.
@@ -134,7 +169,13 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
     }
 }
 
-fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machine: &Machine<'_>) -> Report {
+fn report(
+    asked: &Attach,
+    target: &Target,
+    facts: &Facts,
+    steps: &[Step],
+    link: Option<&kernel::Link>,
+) -> Report {
     let created = steps.iter().find_map(|step| match step {
         Step::CreateVeth { host_ifname, .. } => Some(("veth", Some(host_ifname.to_string()))),
         Step::CreateShared { sharing, .. } => Some((sharing.kind(), None)),
@@ -148,7 +189,6 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         Found::Link(uplink) => uplink.name.to_string(),
         Found::Nothing { .. } | Found::OvsWithoutLink(_) => asked.uplink.to_string(),
     };
-    let link = machine.known(Side::Target, &facts.ifname);
     // What was asked for comes after the link was looked at, where it is not made with it.
     let mac = asked.link_address.mac.as_ref().map(|word| word.mac().to_string());
     Report {
@@ -160,7 +200,7 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         ifname: facts.ifname.to_string(),
         host_ifname,
         uplink,
-        kind,
+        kind: kind.to_owned(),
         addresses: asked.addresses.nets().map(|net| net.to_string()).collect(),
         gateways: asked.defaults().iter().map(|gateway| gateway.to_string()).collect(),
         mac: mac.or_else(|| link.map(kernel::Link::mac)),

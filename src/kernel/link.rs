@@ -20,6 +20,7 @@ const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
 const LOWER: u16 = 5;
+const LOWER_NETNS: u16 = 37;
 const MASTER: u16 = 10;
 const LINKINFO: u16 = 18;
 const ALIAS: u16 = 20;
@@ -27,6 +28,7 @@ const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
 const VLAN_ID: u16 = 1;
+const MODE: u16 = 1;
 const BRIDGE_VLAN_FILTERING: u16 = 7;
 const BRIDGE_VLAN_DEFAULT_PVID: u16 = 39;
 
@@ -57,6 +59,10 @@ pub struct Link {
     pub port_kind: Option<String>,
     /// The link it is on, as a VLAN or a macvlan is; in its own namespace or another.
     pub lower: Option<u32>,
+    /// Whether that number is one of another namespace.
+    pub lower_is_elsewhere: bool,
+    /// The mode of a macvlan or an ipvlan, as `ip link` calls it.
+    pub mode: Option<&'static str>,
     /// Its alias, empty when it has none.
     pub alias: String,
     /// The VLAN of an 802.1Q link.
@@ -85,6 +91,7 @@ impl Link {
                 NAME => link.name = text(value),
                 MTU => link.mtu = number(value)?,
                 LOWER => link.lower = number(value),
+                LOWER_NETNS => link.lower_is_elsewhere = true,
                 MASTER => link.master = number(value),
                 ALIAS => link.alias = text(value),
                 LINKINFO => link.read_info(value),
@@ -111,6 +118,8 @@ impl Link {
         for data in NlasIterator::new(value).flatten() {
             match (self.kind.as_deref(), data.kind()) {
                 (Some("vlan"), VLAN_ID) => self.vlan = short(data.value()),
+                (Some("macvlan"), MODE) => self.mode = number(data.value()).and_then(macvlan_mode),
+                (Some("ipvlan"), MODE) => self.mode = short(data.value()).and_then(ipvlan_mode),
                 (Some("bridge"), BRIDGE_VLAN_FILTERING) => {
                     self.vlan_filtering = data.value().first().is_some_and(|on| *on != 0);
                 }
@@ -127,6 +136,27 @@ impl Link {
     pub fn mac(&self) -> String {
         self.address.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
     }
+}
+
+/// `MACVLAN_MODE_*`, include/uapi/linux/if_link.h.
+fn macvlan_mode(mode: u32) -> Option<&'static str> {
+    Some(match mode {
+        1 => "private",
+        2 => "vepa",
+        4 => "bridge",
+        8 => "passthru",
+        _ => return None,
+    })
+}
+
+/// `IPVLAN_MODE_*`.
+fn ipvlan_mode(mode: u16) -> Option<&'static str> {
+    Some(match mode {
+        0 => "l2",
+        1 => "l3",
+        2 => "l3s",
+        _ => return None,
+    })
 }
 
 fn text(value: &[u8]) -> String {

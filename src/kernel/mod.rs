@@ -16,6 +16,7 @@ mod netns;
 mod route;
 mod settings;
 mod socket;
+mod survey;
 mod vlan;
 mod watch;
 
@@ -36,5 +37,6 @@ pub use netns::NetNs;
 pub use route::{DefaultRoute, add_default, add_host_route, add_route, find_default, restore_default};
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
+pub use survey::{SeenRoute, addresses, routes};
 pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports};
 pub use watch::Watch;

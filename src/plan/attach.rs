@@ -5,7 +5,7 @@ use crate::spec::Attach;
 use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, link};
 
 /// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
-const METRIC_V6: u32 = 1024;
+pub(super) const METRIC_V6: u32 = 1024;
 
 /// The metric of the default route that an attach sets.
 #[must_use]

@@ -103,7 +103,7 @@ fn on_bridge(
     vlan: Option<(Vlan, Option<Vlan>)>,
 ) -> Result<(), Refusal> {
     steps.push(veth(asked, facts, bridge, Some(bridge.name.clone()))?);
-    steps.push(mark_port(asked, facts));
+    steps.push(mark_port(asked, facts, false));
     if let Some((vlan, default)) = vlan.filter(|(vlan, default)| Some(*vlan) != *default) {
         let port = || facts.host_ifname.clone();
         steps.push(Step::SetPortVlan { port: port(), vlan });
@@ -155,7 +155,7 @@ fn on_ovs_bridge(
     }
     let name = bridge.name.clone();
     steps.push(veth);
-    steps.push(mark_port(asked, facts));
+    steps.push(mark_port(asked, facts, true));
     steps.push(Step::Ovs(OvsChange::AddPort {
         vlan,
         ids: ovs_ids(asked, facts, &name, vlan),
@@ -348,12 +348,13 @@ pub(super) fn mark(asked: &Attach, facts: &Facts) -> Mark {
 }
 
 /// The mark of the host's end: whose it is.
-fn mark_port(asked: &Attach, facts: &Facts) -> Step {
+fn mark_port(asked: &Attach, facts: &Facts, ovs: bool) -> Step {
     let mark = Mark {
         role: Role::Port,
         ifname: Some(facts.ifname.clone()),
         netns: Some(facts.netns),
         old: [None, None],
+        ovs,
         ..mark(asked, facts)
     };
     let ifname = facts.host_ifname.clone();

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::spec::{Sharing, SpecError, Vlan};
 
+use super::Difference;
+
 /// An attach that cannot work on this machine as it is. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -39,6 +41,15 @@ pub enum Refusal {
         target: String,
         /// The interface's name.
         ifname: String,
+    },
+    /// The target has an attachment of that name, and it is not what is asked for.
+    Differs {
+        /// The target's name.
+        target: String,
+        /// The interface's name.
+        ifname: String,
+        /// What differs.
+        differences: Vec<Difference>,
     },
     /// The host has a link of the name for the veth's host end.
     HostIfnameTaken(String),
@@ -128,6 +139,13 @@ impl fmt::Display for Refusal {
             }
             Self::IfnameTaken { target, ifname } => {
                 write!(f, "interface {ifname:?} in {target:?}: exists already (choose another name with -i)")
+            }
+            Self::Differs { target, ifname, differences } => {
+                write!(f, "interface {ifname:?} in {target:?}: is attached already, but ")?;
+                for (i, difference) in differences.iter().enumerate() {
+                    write!(f, "{}{difference}", if i == 0 { "" } else { ", " })?;
+                }
+                f.write_str(" (choose another name with -i, or take it away first)")
             }
             Self::HostIfnameTaken(name) => {
                 write!(f, "host interface {name:?}: exists already (choose another name with -l)")

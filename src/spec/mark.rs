@@ -54,6 +54,8 @@ pub struct Mark {
     pub uplink: Option<IfName>,
     /// The VLAN that it is in.
     pub vlan: Option<u16>,
+    /// Whether it is a port of Open vSwitch.
+    pub ovs: bool,
     /// The name of the other end: inside, for the host's end.
     pub ifname: Option<IfName>,
     /// The number of the container's namespace.
@@ -87,6 +89,7 @@ impl Mark {
             id: None,
             uplink: None,
             vlan: None,
+            ovs: false,
             ifname: None,
             netns: None,
             old: [None, None],
@@ -106,6 +109,7 @@ impl Mark {
         }
         put("uplink", self.uplink.as_ref().map(ToString::to_string));
         put("vlan", self.vlan.map(|vlan| vlan.to_string()));
+        put("ovs", self.ovs.then(|| "1".to_owned()));
         put("ifname", self.ifname.as_ref().map(ToString::to_string));
         put("netns", self.netns.map(|netns| netns.to_string()));
         put("old4", self.old[0].as_ref().map(ToString::to_string));
@@ -193,6 +197,7 @@ impl FromStr for Mark {
         mark.id = get("id");
         mark.uplink = get("uplink").map(|name| name.parse()).transpose()?;
         mark.vlan = get("vlan").and_then(|vlan| vlan.parse().ok());
+        mark.ovs = get("ovs").is_some();
         mark.ifname = get("ifname").map(|name| name.parse()).transpose()?;
         mark.netns = get("netns").and_then(|netns| netns.parse().ok());
         mark.old = ["old4", "old6"].map(|key| get(key).and_then(|route| route.parse().ok()));

@@ -1,0 +1,135 @@
+//! What a link carries: read when something is there already.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::route::RouteMessage;
+
+use super::socket::attributes;
+use super::{KernelError, Request, RouteSocket};
+
+/// Bytes of `struct ifaddrmsg` and of `struct rtmsg`.
+const ADDRESS_HEADER: usize = 8;
+const ROUTE_HEADER: usize = 12;
+// IFA_*, include/uapi/linux/if_addr.h.
+const ADDRESS: u16 = 1;
+const LOCAL: u16 = 2;
+const FLAGS: u16 = 8;
+/// `IFA_F_PERMANENT`: set by somebody, not learned from a router.
+const PERMANENT: u32 = 0x80;
+/// `RT_SCOPE_UNIVERSE`, and `RT_SCOPE_LINK` of the link-local addresses that the kernel adds.
+const LINK_SCOPE: u8 = 253;
+// RTA_*, include/uapi/linux/rtnetlink.h.
+const DESTINATION: u16 = 1;
+const OUTPUT: u16 = 4;
+const GATEWAY: u16 = 5;
+const PRIORITY: u16 = 6;
+/// `RT_TABLE_MAIN` and `RTPROT_KERNEL`.
+const MAIN: u8 = 254;
+const BY_KERNEL: u8 = 2;
+
+/// A route of the main table that somebody has set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenRoute {
+    /// Where it leads; `None` for a default route.
+    pub net: Option<IpNet>,
+    /// Whether it is one of IPv4.
+    pub v4: bool,
+    /// Its next hop.
+    pub gateway: Option<IpAddr>,
+    /// Its metric.
+    pub metric: u32,
+}
+
+fn ip(value: &[u8], v4: bool) -> Option<IpAddr> {
+    if v4 {
+        value.first_chunk::<4>().map(|ip| (*ip).into())
+    } else {
+        value.first_chunk::<16>().map(|ip| (*ip).into())
+    }
+}
+
+fn number(value: &[u8]) -> Option<u32> {
+    value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
+/// The addresses of a link that somebody has set, with the number of that link; all links where none is named. Equal to
+/// `ip address show permanent`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn addresses(socket: &mut RouteSocket, index: Option<u32>) -> Result<Vec<(u32, IpNet)>, KernelError> {
+    let request = Request::new(&RouteNetlinkMessage::GetAddress(AddressMessage::default()), 0);
+    let mut found = socket.dump(&request, read_address)?;
+    found.retain(|(at, _)| index.is_none_or(|index| *at == index));
+    Ok(found)
+}
+
+fn read_address(payload: &[u8]) -> Option<(u32, IpNet)> {
+    let [family, len, flags, scope, at @ ..] = *payload.first_chunk::<ADDRESS_HEADER>()?;
+    let v4 = family == 2;
+    let (mut wide, mut own, mut peer) = (u32::from(flags), None, None);
+    for attribute in attributes(payload, ADDRESS_HEADER) {
+        match attribute.kind() {
+            FLAGS => wide = number(attribute.value())?,
+            LOCAL => own = ip(attribute.value(), v4),
+            ADDRESS => peer = ip(attribute.value(), v4),
+            _ => {}
+        }
+    }
+    let by_kernel = !v4 && scope == LINK_SCOPE;
+    let net = IpNet::new(own.or(peer)?, len).ok()?;
+    (wide & PERMANENT != 0 && !by_kernel).then_some((u32::from_ne_bytes(at), net))
+}
+
+/// The routes of the main table over a link that somebody has set. Equal to `ip route show dev …`, without those of
+/// `proto kernel`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn routes(socket: &mut RouteSocket, index: Option<u32>) -> Result<Vec<(u32, SeenRoute)>, KernelError> {
+    let request = Request::new(&RouteNetlinkMessage::GetRoute(RouteMessage::default()), 0);
+    let mut found = socket.dump(&request, read_route)?;
+    found.retain(|(at, _)| index.is_none_or(|index| *at == index));
+    Ok(found)
+}
+
+fn read_route(payload: &[u8]) -> Option<(u32, SeenRoute)> {
+    let header: &[u8; ROUTE_HEADER] = payload.first_chunk()?;
+    let (v4, len) = (header[0] == 2, header[1]);
+    if header[4] != MAIN || header[5] == BY_KERNEL {
+        return None;
+    }
+    let (mut output, mut net) = (None, None);
+    let mut route = SeenRoute { net: None, v4, gateway: None, metric: 0 };
+    for attribute in attributes(payload, ROUTE_HEADER) {
+        match attribute.kind() {
+            DESTINATION => net = ip(attribute.value(), v4),
+            OUTPUT => output = number(attribute.value()),
+            GATEWAY => route.gateway = ip(attribute.value(), v4),
+            PRIORITY => route.metric = number(attribute.value())?,
+            _ => {}
+        }
+    }
+    route.net = net.and_then(|net| IpNet::new(net, len).ok());
+    Some((output?, route))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_the_kernel_sends_panics() {
+        let payload = [2, 24, 0x80, 0, 3, 0, 0, 0, 8, 0, 2, 0, 10, 0, 0, 2, 8, 0, 8, 0, 0x80, 0, 0, 0];
+        assert_eq!(read_address(&payload), Some((3, "10.0.0.2/24".parse().unwrap())));
+        let route = [2, 0, 0, 0, MAIN, 4, 0, 1, 0, 0, 0, 0, 8, 0, 5, 0, 10, 0, 0, 1, 8, 0, 4, 0, 3, 0, 0, 0];
+        let gateway = Some("10.0.0.1".parse().unwrap());
+        assert_eq!(read_route(&route), Some((3, SeenRoute { net: None, v4: true, gateway, metric: 0 })));
+        for end in 0..payload.len() {
+            let _ = (read_address(&payload[..end]), read_route(&route[..end]));
+        }
+    }
+}

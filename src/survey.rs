@@ -1,0 +1,135 @@
+//! What is attached already, asked of the kernel: the container's end, what hangs on it, and the host's end.
+//!
+//! IO, read-only. The answer is a plain [`Present`].
+
+use crate::error::Error;
+use crate::kernel::{self, KernelError, Link, RouteSocket};
+use crate::machine::Machine;
+use crate::plan::{Present, Side};
+use crate::spec::{IfName, Mark, Role};
+
+/// Looks at an interface of the target. What the host says of its own end counts; the mark inside says only what the
+/// host does not know.
+///
+/// # Errors
+/// When the kernel does not answer a question.
+pub fn present(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Present>, Error> {
+    look(ifname, machine).map_err(|error| Error::kernel(format!("looking at {ifname}"), error))
+}
+
+fn look(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Present>, KernelError> {
+    let Some(link) = kernel::find_link(&mut machine.target, ifname.as_str())? else { return Ok(None) };
+    machine.learn(Side::Target, ifname, link.clone());
+    let addresses = kernel::addresses(&mut machine.target, Some(link.index))?;
+    let routes = kernel::routes(&mut machine.target, Some(link.index))?;
+    let host = host_end(&link, &mut machine.host)?;
+    Ok(Some(described(&link, &addresses, &routes, host)))
+}
+
+/// The host's end of an attachment.
+#[derive(Debug, Default)]
+pub struct HostEnd {
+    /// Its name, where it has one of its own.
+    pub ifname: Option<IfName>,
+    /// What it is wired to.
+    pub uplink: Option<IfName>,
+    /// The VLAN it is in.
+    pub vlan: Option<u16>,
+    /// The 802.1Q interface between it and its uplink.
+    pub vlan_link: Option<Link>,
+    /// Whether it is a port of Open vSwitch.
+    pub ovs: bool,
+}
+
+/// The container's end in plain words.
+#[must_use]
+pub fn described(
+    link: &Link,
+    addresses: &[(u32, ipnet::IpNet)],
+    routes: &[(u32, kernel::SeenRoute)],
+    host: HostEnd,
+) -> Present {
+    let mark = link.alias.parse::<Mark>().ok().filter(|mark| mark.role == Role::Link);
+    let routes = || routes.iter().filter(|(at, _)| *at == link.index).map(|(_, route)| *route);
+    let marked = mark.as_ref().and_then(|mark| mark.uplink.clone());
+    // One that was moved has left nothing on the host that knows of it, whatever its other end is.
+    let moved = mark.as_ref().filter(|mark| mark.nic.is_some());
+    let host = match moved {
+        Some(mark) => HostEnd { vlan: mark.vlan, ..HostEnd::default() },
+        None => host,
+    };
+    Present {
+        kind: link.kind.clone().unwrap_or_else(|| "physical".to_owned()),
+        mode: link.mode.map(str::to_owned),
+        up: link.up,
+        mac: link.mac().parse().ok(),
+        mtu: link.mtu,
+        addresses: addresses.iter().filter(|(at, _)| *at == link.index).map(|(_, net)| *net).collect(),
+        defaults: routes()
+            .filter(|route| route.net.is_none())
+            .map(|route| (route.gateway, route.metric))
+            .collect(),
+        routes: routes().filter_map(|route| Some((route.net?, route.gateway, route.metric))).collect(),
+        // Where the host has no end, there is only the container's word.
+        uplink: match host.ifname {
+            Some(_) => host.uplink,
+            None => host.uplink.or(marked),
+        },
+        host_ifname: host.ifname,
+        vlan: host.vlan,
+        mark,
+    }
+}
+
+/// Finds the host's end by the number that the container's end names. Numbers are the host's only where the kernel says
+/// that they are another namespace's.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn host_end(link: &Link, host: &mut RouteSocket) -> Result<HostEnd, KernelError> {
+    let Some(index) = link.lower.filter(|_| link.lower_is_elsewhere) else { return Ok(HostEnd::default()) };
+    let Some(other) = kernel::link_by_index(host, index)? else { return Ok(HostEnd::default()) };
+    match (link.kind.as_deref(), other.kind.as_deref()) {
+        (Some("veth"), Some("veth")) if other.lower == Some(link.index) => port(&other, host),
+        (Some("veth"), _) => Ok(HostEnd::default()),
+        (_, Some("vlan")) if other.alias.parse::<Mark>().is_ok_and(|mark| mark.role == Role::Vlan) => {
+            vlan_end(other, host)
+        }
+        _ => Ok(HostEnd { uplink: other.name.parse().ok(), ..HostEnd::default() }),
+    }
+}
+
+/// A veth's host end: on a Linux bridge the kernel knows which, on Open vSwitch only its mark does.
+fn port(port: &Link, host: &mut RouteSocket) -> Result<HostEnd, KernelError> {
+    let mark = port.alias.parse::<Mark>().ok().filter(|mark| mark.role == Role::Port);
+    let bridge = match (&port.master, port.port_kind.as_deref()) {
+        (Some(index), Some("bridge")) => kernel::link_by_index(host, *index)?,
+        _ => None,
+    };
+    let marked = mark.as_ref().filter(|mark| mark.ovs);
+    Ok(HostEnd {
+        ifname: port.name.parse().ok(),
+        uplink: match &bridge {
+            Some(bridge) => bridge.name.parse().ok(),
+            None => marked.and_then(|mark| mark.uplink.clone()),
+        },
+        vlan: mark.as_ref().and_then(|mark| mark.vlan),
+        vlan_link: None,
+        ovs: bridge.is_none() && marked.is_some(),
+    })
+}
+
+/// An 802.1Q interface of ours: the uplink is what it is on.
+fn vlan_end(vlan: Link, host: &mut RouteSocket) -> Result<HostEnd, KernelError> {
+    let parent = match vlan.lower {
+        Some(index) => kernel::link_by_index(host, index)?,
+        None => None,
+    };
+    Ok(HostEnd {
+        ifname: None,
+        uplink: parent.and_then(|parent| parent.name.parse().ok()),
+        vlan: vlan.vlan,
+        vlan_link: Some(vlan),
+        ovs: false,
+    })
+}
