@@ -21,6 +21,8 @@ pub struct Armed {
     undo: Vec<Step>,
     /// Whether `/var/run/netns` had to be made.
     directory_made: bool,
+    /// Whether taking back is what was asked for.
+    asked_for: bool,
 }
 
 /// Why the steps did not all work.
@@ -54,6 +56,14 @@ pub fn apply(steps: &[Step], machine: &mut Machine<'_>, held: &Held) -> Result<A
         Ok(()) => Ok(armed),
         Err(cause) => Err(Failure { left: armed.take_back(machine), cause }),
     }
+}
+
+/// Does steps that take something apart, in their order, and tells which ones did not work. Goes on after a failure: each
+/// step that works leaves less behind. What is gone already is no failure.
+#[must_use]
+pub fn take_apart(steps: &[Step], machine: &mut Machine<'_>) -> Vec<UndoFailure> {
+    let undo = steps.iter().rev().cloned().collect();
+    Armed { undo, directory_made: false, asked_for: true }.take_back(machine)
 }
 
 fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed) -> Result<(), Cause> {
@@ -171,7 +181,8 @@ fn socket_of(step: &Step) -> Option<Side> {
         | Step::AddHostRoute { .. }
         | Step::AddRoute { .. }
         | Step::SetDefault { .. }
-        | Step::RestoreDefault { .. } => Some(Side::Target),
+        | Step::RestoreDefault { .. }
+        | Step::ReplaceDefault { .. } => Some(Side::Target),
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
@@ -247,6 +258,7 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
             let route = machine.defaults[usize::from(!v4)].as_ref();
             kernel::restore_default(route.ok_or(Errno::ENOENT)?)
         }
+        Step::ReplaceDefault { v4, old, .. } => kernel::add_old_default(index, old, *v4),
         Step::SetMac { mac, .. } | Step::RestoreMac { mac, .. } => kernel::set_mac(index, mac.bytes()),
         Step::DeleteLink { .. } | Step::DeleteBridge { .. } => kernel::delete_link(index),
         Step::LinkNamespace { .. }
@@ -302,6 +314,11 @@ impl Armed {
     /// Lets everything stay as it is now.
     pub fn keep(self) {}
 
+    /// What is done to get back is told apart from what is asked for.
+    fn prefix(&self) -> &'static str {
+        if self.asked_for { "" } else { "undo: " }
+    }
+
     /// Undoes everything, last first, and tells what could not be undone. Goes on after a failure: each
     /// undo that works leaves less behind.
     #[must_use]
@@ -309,9 +326,9 @@ impl Armed {
         let mut left = Vec::new();
         while let Some(step) = self.undo.pop() {
             match take_back(&step, machine, &mut self) {
-                Ok(()) => info!("undo: {step}"),
+                Ok(()) => info!("{}{step}", self.prefix()),
                 Err(error) => {
-                    warn!("undo: {step}: {error}");
+                    warn!("{}{step}: {error}", self.prefix());
                     left.push((step, error));
                 }
             }
@@ -343,6 +360,21 @@ fn take_back(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Resul
     }
     let outcome = request(step, machine).and_then(|request| machine.socket(side).execute(request));
     match outcome {
+        // Something has taken its place, or its gateway cannot be reached any more.
+        Err(error)
+            if matches!(step, Step::ReplaceDefault { .. })
+                && matches!(
+                    error.errno,
+                    Errno::EEXIST
+                        | Errno::ENETUNREACH
+                        | Errno::EHOSTUNREACH
+                        | Errno::ENETDOWN
+                        | Errno::EINVAL
+                ) =>
+        {
+            info!("{step}: not done: {error}");
+            Ok(())
+        }
         Err(error) if matches!(error.errno, ENODEV | ENOENT | ESRCH) => Ok(()),
         outcome => outcome,
     }

@@ -64,6 +64,36 @@ pub enum Error {
         /// What is left.
         left: Vec<Left>,
     },
+    /// Not everything could be taken back.
+    Detach {
+        /// The target's name.
+        target: String,
+        /// What is left.
+        left: Vec<Left>,
+    },
+    /// Several attachments, and none is named.
+    WhichOne {
+        /// The target's name.
+        target: String,
+        /// Their interfaces.
+        names: Vec<String>,
+    },
+    /// An interface that rpipe has not attached.
+    NotOurs {
+        /// The target's name.
+        target: String,
+        /// The interface.
+        ifname: String,
+    },
+    /// An interface that says to come from the host, which a container could have made.
+    Doubtful {
+        /// The target's name.
+        target: String,
+        /// The interface.
+        ifname: String,
+        /// The command that moves it all the same.
+        command: String,
+    },
     /// What was waited for did not come.
     TimedOut {
         /// The interface.
@@ -91,12 +121,19 @@ pub struct Left {
     pub failure: UndoFailure,
     /// The command that would do it.
     pub command: String,
+    /// Whether it was to take back what had failed, and not what was asked for.
+    pub is_undo: bool,
 }
 
 impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (step, error) = &self.failure;
-        write!(f, "undo failed: {step}: {error} (to finish: {})", self.command)
+        write!(
+            f,
+            "{}{step}: {error} (to finish: {})",
+            if self.is_undo { "undo failed: " } else { "" },
+            self.command
+        )
     }
 }
 
@@ -160,6 +197,26 @@ impl fmt::Display for Error {
                 write!(f, "{error}")?;
                 left.iter().try_for_each(|left| write!(f, "; {left}"))
             }
+            Self::Detach { target, left } => {
+                write!(f, "detaching {target:?}: not everything could be taken back")?;
+                left.iter().try_for_each(|left| write!(f, "; {left}"))
+            }
+            Self::WhichOne { target, names } => {
+                write!(
+                    f,
+                    "target {target:?}: has several attachments (name one with -i {}, or --all)",
+                    names.join(", -i ")
+                )
+            }
+            Self::NotOurs { target, ifname } => write!(
+                f,
+                "interface {ifname:?} in {target:?}: was not attached by rpipe, so it is left alone (`ip link delete` \
+                 removes any)"
+            ),
+            Self::Doubtful { target, ifname, command } => write!(
+                f,
+                "interface {ifname:?} in {target:?}: only its own mark says that it came from the host (if it did: {command})"
+            ),
             Self::TimedOut { ifname, missing, limit } => {
                 write!(f, "waiting for {ifname}: {missing} after {limit:?}")
             }

@@ -43,6 +43,23 @@ pub struct Report {
     pub changed: bool,
 }
 
+/// One attachment that was taken back, in the keys of the JSON report.
+#[derive(Debug, Serialize)]
+pub struct Detached {
+    /// The target's name.
+    pub target: String,
+    /// Who holds it.
+    pub runtime: &'static str,
+    /// The interface in the target.
+    pub ifname: String,
+    /// What it was wired to, null when nobody knows.
+    pub uplink: Option<String>,
+    /// The kind of link.
+    pub kind: String,
+    /// Whether anything was changed.
+    pub changed: bool,
+}
+
 /// A step in the JSON of `--dry-run`.
 #[derive(Debug, Serialize)]
 struct StepReport {
@@ -91,6 +108,25 @@ pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
             let _ = write!(line, " via {gateway}");
         }
         let _ = writeln!(io::stderr(), "{line}");
+    }
+    Ok(())
+}
+
+/// Tells what was taken back: JSON on standard output when it was asked for, else a line each on a terminal.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn detached(done: &[Detached], json: bool, quiet: bool) -> Result<(), Error> {
+    if json {
+        return print_json(&done);
+    }
+    if !quiet && io::stderr().is_terminal() {
+        if done.is_empty() {
+            let _ = writeln!(io::stderr(), "nothing is attached");
+        }
+        for Detached { target, ifname, kind, .. } in done {
+            let _ = writeln!(io::stderr(), "{target:?}: {ifname} ({kind}) detached");
+        }
     }
     Ok(())
 }

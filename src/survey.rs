@@ -3,9 +3,9 @@
 //! IO, read-only. The answer is a plain [`Present`].
 
 use crate::error::Error;
-use crate::kernel::{self, KernelError, Link, RouteSocket};
+use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket};
 use crate::machine::Machine;
-use crate::plan::{Present, Side};
+use crate::plan::{Attachment, Present, Side};
 use crate::spec::{IfName, Mark, Role};
 
 /// Looks at an interface of the target. What the host says of its own end counts; the mark inside says only what the
@@ -24,6 +24,73 @@ fn look(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Present>, K
     let routes = kernel::routes(&mut machine.target, Some(link.index))?;
     let host = host_end(&link, &mut machine.host)?;
     Ok(Some(described(&link, &addresses, &routes, host)))
+}
+
+/// All attachments of the target.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Those that rpipe has made.
+    pub attachments: Vec<Attachment>,
+    /// The 802.1Q interfaces of ours on the host that they use.
+    pub vlan_links: Vec<(IfName, Link)>,
+    /// The interfaces that others have made.
+    pub others: Vec<IfName>,
+}
+
+/// Looks at all interfaces of the target.
+///
+/// # Errors
+/// When the kernel does not answer a question.
+pub fn inventory(machine: &mut Machine<'_>) -> Result<Inventory, Error> {
+    take_stock(&mut machine.target, &mut machine.host)
+        .map_err(|error| Error::kernel("looking at the attachments", error))
+}
+
+fn take_stock(target: &mut RouteSocket, host: &mut RouteSocket) -> Result<Inventory, KernelError> {
+    let links = kernel::all_links(target)?;
+    let mut inventory = Inventory::default();
+    let is_ours = |link: &Link| link.alias.parse::<Mark>().is_ok_and(|mark| mark.role == Role::Link);
+    let any = links.iter().any(is_ours);
+    let (addresses, routes) = if any {
+        (kernel::addresses(target, None)?, kernel::routes(target, None)?)
+    } else {
+        Default::default()
+    };
+    for link in links {
+        // A kernel's name always parses: it has been through the same rules.
+        let Ok(ifname) = link.name.parse::<IfName>() else { continue };
+        if !is_ours(&link) {
+            inventory.others.push(ifname);
+            continue;
+        }
+        let end = host_end(&link, host)?;
+        let ovs = end.ovs;
+        inventory.vlan_links.extend(end.vlan_link.clone().map(|vlan| (ifname.clone(), vlan)));
+        let present = described(&link, &addresses, &routes, end);
+        // Hardware has no kind, and what is on a link of another namespace was made from there.
+        let from_outside = link.kind.is_none() || link.lower_is_elsewhere;
+        let moved = present.mark.as_ref().is_some_and(|mark| mark.nic.is_some());
+        let doubtful = moved && !from_outside;
+        inventory.attachments.push(Attachment { ifname, present, ovs, doubtful, vlan_link: None });
+    }
+    Ok(inventory)
+}
+
+/// Whether an interface in any namespace but the host's and `but` is on the host's link of that number. When in doubt it
+/// is: numbers of yet another namespace count as well.
+#[must_use]
+pub fn is_used_elsewhere(index: u32, home: &NetNs, but: &NetNs) -> bool {
+    let on_it = |link: &Link| link.lower == Some(index) && link.lower_is_elsewhere;
+    kernel::namespaces(home).iter().filter(|(_, netns)| !netns.is(but)).any(|(path, netns)| {
+        let links = netns.enter(home, RouteSocket::open).and_then(|socket| kernel::all_links(&mut socket?));
+        match links {
+            Ok(links) => links.iter().any(on_it),
+            Err(error) => {
+                log::debug!("{}: {error}", path.display());
+                true
+            }
+        }
+    })
 }
 
 /// The host's end of an attachment.

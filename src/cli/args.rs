@@ -75,6 +75,21 @@ Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong
 once everything is undone.
 ")]
     Attach(AttachArgs),
+    /// Take an attachment back
+    ///
+    /// The interface goes, with the host's end of it; a default route that it had replaced is put back when its gateway can
+    /// still be reached; an interface that was moved with --direct-phys comes home with its name, MAC address and MTU;
+    /// the port of Open vSwitch, the 802.1Q interface that nobody else uses and the name of the namespace go too. Only
+    /// what rpipe has made or moved is touched. A container that is gone has nothing left to detach, which is no error.
+    #[command(after_help = "\
+Examples:
+  rpipe detach test01              its one attachment
+  rpipe detach test01 -i eth2      this one
+  rpipe detach test01 --all        all of them
+
+Exit status: 0 done, or there was nothing to do, 1 something could not be taken back, 2 the words were wrong.
+")]
+    Detach(DetachArgs),
     /// Run a command in a fresh network namespace, attached; everything is gone when it ends
     ///
     /// The namespace has a loopback interface that is up and the attached interface, and nothing else. Signals are
@@ -252,6 +267,26 @@ pub struct AttachArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Print what was done as JSON; with --dry-run the steps
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The words of `detach`.
+#[derive(Debug, Args)]
+pub struct DetachArgs {
+    /// Whose attachment: a container by name, id or unique id prefix, or with a word before it as in `rpipe help attach`
+    #[arg(value_name = "TARGET")]
+    pub target: String,
+    /// Name of the interface inside the container [default: the only one that rpipe has attached]
+    #[arg(short = 'i', long = "ifname", value_name = "IFNAME", conflicts_with = "all")]
+    pub ifname: Option<String>,
+    /// All that rpipe has attached
+    #[arg(long)]
+    pub all: bool,
+    /// How long all engines together may take to answer [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Print what was done as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -21,7 +21,7 @@ use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, Vl
 
 pub use args::Cli;
 pub use args::WaitFor;
-use args::{AttachArgs, ExecArgs, Global, LinkArgs, RunArgs, ToolArgs, VerbArgs, WaitArgs};
+use args::{AttachArgs, DetachArgs, ExecArgs, Global, LinkArgs, RunArgs, ToolArgs, VerbArgs, WaitArgs};
 pub use pipework::{SYNTAX, Style};
 pub use shells::{command_for_shells, completions};
 
@@ -48,6 +48,8 @@ pub enum Verb {
     Syntax,
     /// Attach a running container.
     Attach(AttachWords),
+    /// Take attachments of a container back.
+    Detach(DetachWords),
     /// Run a command in a fresh namespace.
     Run(RunWords),
     /// Wait for an interface.
@@ -68,6 +70,21 @@ pub struct AttachWords {
     /// Print the plan instead.
     pub dry_run: bool,
     /// Print the result, or the plan, as JSON.
+    pub json: bool,
+}
+
+/// The words of `detach`.
+#[derive(Debug)]
+pub struct DetachWords {
+    /// Whose attachments.
+    pub target: TargetWord,
+    /// Which one; the only one without it.
+    pub ifname: Option<IfName>,
+    /// All of them.
+    pub all: bool,
+    /// How long all engines together may take to answer.
+    pub timeout: Option<Duration>,
+    /// Print the result as JSON.
     pub json: bool,
 }
 
@@ -151,6 +168,13 @@ fn quick(args: &[OsString]) -> Option<Cli> {
 fn asked(cli: Cli) -> Result<Asked, Error> {
     let verb = match cli.verb {
         VerbArgs::Attach(words) => Verb::Attach(attach(words)?),
+        VerbArgs::Detach(DetachArgs { target, ifname, all, timeout, json }) => Verb::Detach(DetachWords {
+            target: target_word(&target)?,
+            ifname: ifname.as_deref().map(str::parse).transpose()?,
+            all,
+            timeout,
+            json,
+        }),
         VerbArgs::Run(words) => Verb::Run(run(words)?),
         VerbArgs::Exec(ExecArgs { target, timeout, command }) => {
             Verb::Exec(ExecWords { target: target_word(&target)?, timeout, command })

@@ -122,12 +122,13 @@ pub fn wire(
 
 /// What could not be undone, each with the command that would.
 pub fn left(script: &Script<'_>, failures: Vec<UndoFailure>) -> Vec<Left> {
-    let with_command = |failure: UndoFailure| Left { command: script.command(&failure.0), failure };
+    let with_command =
+        |failure: UndoFailure| Left { command: script.command(&failure.0), failure, is_undo: true };
     failures.into_iter().map(with_command).collect()
 }
 
 /// A file of the target's namespace that another program can open.
-fn namespace_path(target: &Target) -> String {
+pub fn namespace_path(target: &Target) -> String {
     match &target.process {
         Some(process) => process.netns_path().display().to_string(),
         None if target.name.starts_with('/') => target.name.clone(),

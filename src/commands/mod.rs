@@ -1,6 +1,7 @@
 //! One file a verb: spec → target → observe → plan → apply → report.
 
 mod attach;
+mod detach;
 mod exec;
 mod program;
 mod run;
@@ -23,6 +24,7 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
             return Ok(Exit::Failed as u8);
         }
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
+        Verb::Detach(words) => detach::detach(&words, asked.quiet)?,
         Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words)?,
         Verb::Exec(exec) => return exec::exec(&exec),

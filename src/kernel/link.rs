@@ -205,14 +205,21 @@ pub fn link_by_index(socket: &mut RouteSocket, index: u32) -> Result<Option<Link
 /// # Errors
 /// The kernel's refusal.
 pub fn link_by_mac(socket: &mut RouteSocket, mac: [u8; 6]) -> Result<Option<Link>, KernelError> {
-    let request = get(LinkMessageBuilder::<LinkUnspec>::default().build());
-    let mut links = socket.dump(&request, Link::read)?;
+    let mut links = all_links(socket)?;
     links.retain(|link| link.address == mac);
     let copies = |link: &Link| {
         matches!(link.kind.as_deref(), Some("macvlan" | "macvtap" | "ipvlan" | "vlan" | "bridge" | "bond"))
     };
     links.sort_by_key(copies);
     Ok(links.into_iter().next())
+}
+
+/// All links of the socket's namespace. Equal to `ip -d link show`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn all_links(socket: &mut RouteSocket) -> Result<Vec<Link>, KernelError> {
+    socket.dump(&get(LinkMessageBuilder::<LinkUnspec>::default().build()), Link::read)
 }
 
 /// The 802.1Q link for that VLAN of the link of that index. Equal to `ip -d link show type vlan`, searched.

@@ -12,6 +12,7 @@ mod error;
 mod ipv6;
 mod link;
 mod moving;
+mod namespaces;
 mod netns;
 mod route;
 mod settings;
@@ -29,12 +30,15 @@ pub use entry::{ENTRIES, EntryState, link_entry, look_up_entry, sweep_entries, u
 pub use error::KernelError;
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{
-    Link, delete_link, find_link, find_vlan, has_ports, link_by_index, link_by_mac, rename_link, set_alias,
-    set_link, set_mac, set_mtu,
+    Link, all_links, delete_link, find_link, find_vlan, has_ports, link_by_index, link_by_mac, rename_link,
+    set_alias, set_link, set_mac, set_mtu,
 };
 pub use moving::{Belongings, belongings, move_link};
+pub use namespaces::namespaces;
 pub use netns::NetNs;
-pub use route::{DefaultRoute, add_default, add_host_route, add_route, find_default, restore_default};
+pub use route::{
+    DefaultRoute, add_default, add_host_route, add_old_default, add_route, find_default, restore_default,
+};
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
 pub use survey::{SeenRoute, addresses, routes};

@@ -4,13 +4,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NlasIterator};
-use netlink_packet_route::route::{RouteFlags, RouteMessage, RouteScope};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 
 use super::socket::attributes;
 use super::{KernelError, Request, RouteSocket};
+use crate::spec::OldDefault;
 
 /// Bytes of `struct rtmsg`.
 const HEADER: usize = 12;
@@ -223,6 +226,33 @@ pub fn add_default(index: u32, gateway: IpAddr, metric: u32, replace: bool) -> R
     let message = builder.gateway(gateway).map(RouteMessageBuilder::build).unwrap_or_default();
     let flags = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
     Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | flags)
+}
+
+/// `ip route add default …` as it once was, over the link of that index. Whoever took its place meanwhile stays.
+#[must_use]
+pub fn add_old_default(index: u32, route: &OldDefault, v4: bool) -> Request {
+    let mut builder = RouteMessageBuilder::<IpAddr>::new().output_interface(index);
+    builder.get_mut().header.address_family = if v4 { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    if route.metric != 0 {
+        builder = builder.priority(route.metric);
+    }
+    let mut message = match route.gateway {
+        Some(gateway) => builder.gateway(gateway).map(RouteMessageBuilder::build).unwrap_or_default(),
+        None => builder.build(),
+    };
+    if route.gateway.is_none() && v4 {
+        message.header.scope = RouteScope::Link;
+    }
+    message.header.protocol = RouteProtocol::from(route.protocol);
+    if route.onlink {
+        message.header.flags |= RouteFlags::Onlink;
+    }
+    message.attributes.extend(route.source.map(|source| match source {
+        IpAddr::V4(ip) => RouteAttribute::PrefSource(RouteAddress::Inet(ip)),
+        IpAddr::V6(ip) => RouteAttribute::PrefSource(RouteAddress::Inet6(ip)),
+    }));
+    message.attributes.extend(route.mtu.map(|mtu| RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)])));
+    Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// `ip route replace default …`: puts back what was there, to the last attribute.

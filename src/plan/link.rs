@@ -308,6 +308,7 @@ fn direct(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink)
         up: moved.up,
         mac: moved.mac,
         mtu: moved.mtu,
+        phy: moved.phy,
         // One that came home by itself, from a container that died, still carries its mark.
         alias: match moved.alias.parse::<Mark>() {
             Ok(mark) => mark.nic.map(|nic| nic.alias).unwrap_or_default(),

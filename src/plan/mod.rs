@@ -5,6 +5,7 @@
 
 mod attach;
 mod configure;
+mod detach;
 mod facts;
 mod link;
 mod ovs;
@@ -15,6 +16,7 @@ mod step;
 mod words;
 
 pub use attach::{attach, default_metric, warnings};
+pub use detach::{Attachment, detach, unlink};
 pub use facts::{Entry, Facts, Found, OvsPort, Uplink, UplinkKind, VlanLink};
 pub use ovs::{OvsChange, quote as ovs_quote};
 pub use present::{Difference, Present, differences};

@@ -38,6 +38,14 @@ impl<'a> Script<'a> {
         Self { steps, reach }
     }
 
+    /// The script of `steps` on a namespace that is reached by a file.
+    #[must_use]
+    pub fn of_path(steps: &'a [Step], path: &str) -> Self {
+        let named = path.strip_prefix("/var/run/netns/").and_then(|name| name.parse().ok());
+        let reach = named.map_or_else(|| Reach::Path(path.to_owned()), Reach::Entry);
+        Self { steps, reach }
+    }
+
     /// The steps.
     #[must_use]
     pub fn steps(&self) -> &'a [Step] {
@@ -174,6 +182,19 @@ impl<'a> Script<'a> {
                 let dev =
                     old.dev.as_ref().map(|dev| format!(" dev {}", quote(dev.as_str()))).unwrap_or_default();
                 inside(format!("{}route replace default{via}{dev}{}", family(*v4), metric_words(old.metric)))
+            }
+            Step::ReplaceDefault { v4, dev, old } => {
+                let via = old.gateway.map(|ip| format!(" via {ip}")).unwrap_or_default();
+                let source = old.source.map(|ip| format!(" src {ip}")).unwrap_or_default();
+                let mtu = old.mtu.map(|mtu| format!(" mtu {mtu}")).unwrap_or_default();
+                let onlink = if old.onlink { " onlink" } else { "" };
+                inside(format!(
+                    "{}route add default{via} dev {}{} proto {}{source}{mtu}{onlink}",
+                    family(*v4),
+                    quote(dev.as_str()),
+                    metric_words(old.metric),
+                    old.protocol,
+                ))
             }
             Step::DeleteLink { side, ifname } => {
                 on(*side, format!("link delete dev {}", quote(ifname.as_str())))

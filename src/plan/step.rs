@@ -249,6 +249,16 @@ pub enum Step {
         /// What it was.
         old: OldDefault,
     },
+    /// Put the default route back that an attach had replaced, unless something else has taken its place or it leads
+    /// nowhere by now.
+    ReplaceDefault {
+        /// Its family.
+        v4: bool,
+        /// Its outgoing link.
+        dev: IfName,
+        /// What it was.
+        old: OldDefault,
+    },
     /// Delete a link, and with it its peer, its addresses and its routes.
     DeleteLink {
         /// Where the link is.
@@ -325,6 +335,7 @@ impl Step {
             | Self::AddHostRoute { .. }
             | Self::AddRoute { .. }
             | Self::RestoreDefault { .. }
+            | Self::ReplaceDefault { .. }
             | Self::RestoreMac { .. }
             | Self::SetPortVlan { .. }
             | Self::LeaveVlan { .. }
@@ -360,6 +371,7 @@ impl Step {
             | Self::ReturnLink { from: ifname, .. }
             | Self::SetMac { ifname, .. }
             | Self::SetMtu { ifname, .. }
+            | Self::ReplaceDefault { dev: ifname, .. }
             | Self::SetAlias { side: Side::Target, ifname, .. }
             | Self::EnableIpv6 { ifname }
             | Self::ArpNotify { ifname, .. }

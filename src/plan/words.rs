@@ -39,6 +39,7 @@ impl Step {
             Self::SetDefault { .. } => "set_default",
             Self::RestoreMac { .. } => "restore_mac",
             Self::RestoreDefault { .. } => "restore_default",
+            Self::ReplaceDefault { .. } => "replace_default",
             Self::DeleteLink { .. } => "delete_link",
             Self::DeleteBridge { .. } => "delete_bridge",
             Self::Ovs(change) => change.word(),
@@ -114,6 +115,11 @@ impl fmt::Display for Step {
                     Some(gateway) => write!(f, " via {gateway}"),
                     None => Ok(()),
                 }
+            }
+            Self::ReplaceDefault { old, dev, .. } => {
+                f.write_str("putting the old default route back")?;
+                old.gateway.iter().try_for_each(|gateway| write!(f, " via {gateway}"))?;
+                write!(f, " over {dev}")
             }
             Self::DeleteLink { ifname, .. } => write!(f, "deleting {ifname}"),
             Self::DeleteBridge { name } => write!(f, "deleting bridge {name}"),

@@ -37,6 +37,8 @@ pub struct Nic {
     pub mac: Option<Mac>,
     /// Its largest packet in bytes.
     pub mtu: u32,
+    /// The wireless device that it belongs to.
+    pub phy: Option<u32>,
     /// The alias it had; empty when it had none, or one that does not fit.
     pub alias: String,
 }
@@ -106,6 +108,7 @@ impl Mark {
             put("up", Some(u8::from(nic.up).to_string()));
             put("mac", nic.mac.map(|mac| mac.to_string()));
             put("mtu", Some(nic.mtu.to_string()));
+            put("phy", nic.phy.map(|phy| phy.to_string()));
         }
         put("uplink", self.uplink.as_ref().map(ToString::to_string));
         put("vlan", self.vlan.map(|vlan| vlan.to_string()));
@@ -207,6 +210,7 @@ impl FromStr for Mark {
                 up: get("up").is_some_and(|up| up == "1"),
                 mac: get("mac").map(|mac| mac.parse()).transpose()?,
                 mtu: get("mtu").and_then(|mtu| mtu.parse().ok()).ok_or_else(|| refused("has no MTU"))?,
+                phy: get("phy").and_then(|phy| phy.parse().ok()),
                 alias: get("alias").unwrap_or_default(),
             });
         }
@@ -228,6 +232,7 @@ mod tests {
                 up: true,
                 mac: Some("02:00:00:00:00:01".parse().unwrap()),
                 mtu: 9000,
+                phy: None,
                 alias: alias.into(),
             }),
             ..Mark::new(Role::Link)

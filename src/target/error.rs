@@ -36,6 +36,20 @@ pub enum TargetError {
     },
 }
 
+impl TargetError {
+    /// Whether there is no such container any more, or it has no process: then nothing can be attached to it.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let gone = |why: &Refusal| {
+            why.verdict() == Verdict::Absent || matches!(why, Refusal::NotRunning { .. } | Refusal::Ended)
+        };
+        match self {
+            Self::Refused { why, .. } => gone(why),
+            Self::Unknown { asked, .. } => asked.iter().all(|(_, why)| gone(why)),
+        }
+    }
+}
+
 /// The answer of one runtime that did not lead to a namespace.
 ///
 /// Words of others in here are free of control characters.

@@ -1,0 +1,117 @@
+//! `rpipe detach TARGET [-i IFNAME | --all]`: what an attach did is taken back.
+
+use crate::apply;
+use crate::cli::DetachWords;
+use crate::error::{Error, Left};
+use crate::kernel::{self, NetNs};
+use crate::machine::Machine;
+use crate::ovs::Ovs;
+use crate::plan::{self, Attachment, Script, Step};
+use crate::report::{self, Detached};
+use crate::signals::{ENDING, Held};
+use crate::spec::IfName;
+use crate::survey::{self, Inventory};
+use crate::target::{LOOKUP_LIMIT, Target};
+
+use super::attach::{namespace_path, own_namespace};
+
+/// Takes attachments of a container apart. A container that is gone has none any more, and that is fine.
+pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
+    let home = own_namespace()?;
+    let target = match Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT)) {
+        Ok(target) => target,
+        Err(error) if error.is_gone() => {
+            if !quiet {
+                report::tell(&format!("{error}: nothing to detach"));
+            }
+            kernel::sweep_entries();
+            return report::detached(&[], words.json, true);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut machine = Machine::open(&home, &target.netns, false).map_err(|error| {
+        Error::kernel(format!("entering the network namespace of {:?}", target.name), error)
+    })?;
+    kernel::sweep_entries();
+    let inventory = survey::inventory(&mut machine)?;
+    let chosen = choose(words, &target, &inventory)?;
+    if let Some(doubtful) = chosen.iter().find(|attachment| attachment.doubtful) {
+        return Err(Error::Doubtful {
+            target: target.name.clone(),
+            ifname: doubtful.ifname.to_string(),
+            command: Script::of_path(&[], &namespace_path(&target)).command(&Step::ReturnLink {
+                from: doubtful.ifname.clone(),
+                to: doubtful.ifname.clone(),
+                phy: None,
+            }),
+        });
+    }
+    let last = inventory.attachments.len() == chosen.len();
+    let attachments = chosen.into_iter().map(|attachment| with_vlan(attachment, &inventory, &home, &target));
+    let attachments: Vec<Attachment> = attachments.collect();
+    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
+    if attachments.iter().any(|attachment| attachment.ovs) {
+        machine.ovs = Ovs::find().ok();
+    }
+    let mut steps: Vec<Step> = attachments.iter().flat_map(plan::detach).collect();
+    if let (true, Some(entry), Some(process)) = (last, &target.entry, &target.process) {
+        steps.push(plan::unlink(entry, process.pid()));
+    }
+    let failures = apply::take_apart(&steps, &mut machine);
+    let script = Script::of_path(&steps, &namespace_path(&target));
+    let left: Vec<Left> = failures
+        .into_iter()
+        .map(|failure| Left { command: script.command(&failure.0), failure, is_undo: false })
+        .collect();
+    drop(held);
+    if !left.is_empty() {
+        return Err(Error::Detach { target: target.name, left });
+    }
+    let done: Vec<Detached> = attachments.iter().map(|attachment| detached(attachment, &target)).collect();
+    report::detached(&done, words.json, quiet)
+}
+
+/// Which of them: the one that is named, all, the only one, or the one under the usual name.
+fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result<Vec<Attachment>, Error> {
+    let all = &inventory.attachments;
+    if words.all {
+        return Ok(all.clone());
+    }
+    let named = |name: &IfName| all.iter().filter(|it| it.ifname == *name).cloned().collect::<Vec<_>>();
+    let Some(ifname) = &words.ifname else {
+        return match all.as_slice() {
+            [] | [_] => Ok(all.clone()),
+            several => {
+                let ifnames = several.iter().map(|it| it.ifname.to_string()).collect();
+                Err(Error::WhichOne { target: target.name.clone(), names: ifnames })
+            }
+        };
+    };
+    let found = named(ifname);
+    if found.is_empty() && inventory.others.contains(ifname) {
+        return Err(Error::NotOurs { target: target.name.clone(), ifname: ifname.to_string() });
+    }
+    Ok(found)
+}
+
+/// Adds the 802.1Q interface under it when nobody else is on that.
+fn with_vlan(mut attachment: Attachment, inventory: &Inventory, home: &NetNs, target: &Target) -> Attachment {
+    let vlan = inventory.vlan_links.iter().find(|(ifname, _)| *ifname == attachment.ifname);
+    attachment.vlan_link = vlan.and_then(|(_, link)| {
+        let others = inventory.vlan_links.iter().filter(|(_, other)| other.index == link.index).count() - 1;
+        let used = others > 0 || survey::is_used_elsewhere(link.index, home, &target.netns);
+        (!used).then(|| link.name.parse().ok()).flatten()
+    });
+    attachment
+}
+
+fn detached(attachment: &Attachment, target: &Target) -> Detached {
+    Detached {
+        target: target.name.clone(),
+        runtime: target.runtime.as_str(),
+        ifname: attachment.ifname.to_string(),
+        uplink: attachment.present.uplink.as_ref().map(ToString::to_string),
+        kind: attachment.present.kind.clone(),
+        changed: true,
+    }
+}
