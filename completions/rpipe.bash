@@ -80,7 +80,7 @@ _rpipe() {
 
     case "${cmd}" in
         rpipe)
-            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --mode --mtu --metric --route --no-default --family --dry-run --json --help --version attach run exec route rule tc wait completions help"
+            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --dry-run --json --help --version attach run exec route rule tc wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,8 +114,15 @@ _rpipe() {
                     fi
                     return 0
                     ;;
+                --type)
+                    COMPREPLY=($(compgen -W "macvlan ipvlan" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --mode)
-                    COMPREPLY=($(compgen -W "bridge private vepa passthru" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "bridge private vepa passthru l2 l3 l3s" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -136,6 +143,13 @@ _rpipe() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --dhcp-timeout)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -164,7 +178,7 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__attach)
-            opts="-i -l -a -v -q -h --ifname --host-ifname --mode --mtu --metric --route --no-default --family --dry-run --json --verbose --quiet --help"
+            opts="-i -l -a -v -q -h --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --dry-run --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -198,8 +212,15 @@ _rpipe() {
                     fi
                     return 0
                     ;;
+                --type)
+                    COMPREPLY=($(compgen -W "macvlan ipvlan" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --mode)
-                    COMPREPLY=($(compgen -W "bridge private vepa passthru" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "bridge private vepa passthru l2 l3 l3s" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -220,6 +241,13 @@ _rpipe() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --dhcp-timeout)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -444,7 +472,7 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__run)
-            opts="-i -l -a -v -q -h --ifname --host-ifname --mode --mtu --metric --route --no-default --family --verbose --quiet --help"
+            opts="-i -l -a -v -q -h --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -478,8 +506,15 @@ _rpipe() {
                     fi
                     return 0
                     ;;
+                --type)
+                    COMPREPLY=($(compgen -W "macvlan ipvlan" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --mode)
-                    COMPREPLY=($(compgen -W "bridge private vepa passthru" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "bridge private vepa passthru l2 l3 l3s" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -500,6 +535,13 @@ _rpipe() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --dhcp-timeout)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

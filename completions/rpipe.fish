@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rpipe_global_optspecs
-    string join \n v/verbose q/quiet i/ifname= l/host-ifname= mode= mtu= metric= route= no-default a/family= dry-run json h/help V/version
+    string join \n v/verbose q/quiet i/ifname= l/host-ifname= type= mode= direct-phys mtu= metric= route= no-default dhcp-timeout= a/family= dry-run json h/help V/version
 end
 
 function __fish_rpipe_needs_command
@@ -26,18 +26,25 @@ function __fish_rpipe_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c rpipe -n "__fish_rpipe_needs_command" -s i -l ifname -d 'Name of the interface inside the container' -r -f
+complete -c rpipe -n "__fish_rpipe_needs_command" -s i -l ifname -d 'Name of the interface inside the container [default: eth1; ib0 on InfiniBand]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
-complete -c rpipe -n "__fish_rpipe_needs_command" -l mode -d 'Mode of a macvlan: bridge, private, vepa or passthru [default: bridge]' -r -f -a "bridge\t''
+complete -c rpipe -n "__fish_rpipe_needs_command" -l type -d 'How the interface shares an uplink that is no bridge: macvlan, or ipvlan with the uplink\'s MAC address [default: macvlan]' -r -f -a "macvlan\t''
+ipvlan\t''"
+complete -c rpipe -n "__fish_rpipe_needs_command" -l mode -d 'Mode of a macvlan: bridge, private, vepa or passthru; of an ipvlan: l2, l3 or l3s [default: bridge, l2]' -r -f -a "bridge\t''
 private\t''
 vepa\t''
-passthru\t''"
+passthru\t''
+l2\t''
+l3\t''
+l3s\t''"
 complete -c rpipe -n "__fish_rpipe_needs_command" -l mtu -d 'Largest packet in bytes [default: the uplink\'s]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
+complete -c rpipe -n "__fish_rpipe_needs_command" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_needs_command" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_needs_command" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l no-default -d 'Leave the container\'s default route as it is'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l dry-run -d 'Print the plan as a shell script and change nothing'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l json -d 'Print what was done as JSON; with --dry-run the steps'
@@ -52,32 +59,46 @@ complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "tc" -d 'Show or change 
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "wait" -d 'Wait until an interface is there (also: rpipe --wait)'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s i -l ifname -d 'Name of the interface inside the container' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s i -l ifname -d 'Name of the interface inside the container [default: eth1; ib0 on InfiniBand]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
-complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l mode -d 'Mode of a macvlan: bridge, private, vepa or passthru [default: bridge]' -r -f -a "bridge\t''
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l type -d 'How the interface shares an uplink that is no bridge: macvlan, or ipvlan with the uplink\'s MAC address [default: macvlan]' -r -f -a "macvlan\t''
+ipvlan\t''"
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l mode -d 'Mode of a macvlan: bridge, private, vepa or passthru; of an ipvlan: l2, l3 or l3s [default: bridge, l2]' -r -f -a "bridge\t''
 private\t''
 vepa\t''
-passthru\t''"
+passthru\t''
+l2\t''
+l3\t''
+l3s\t''"
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l mtu -d 'Largest packet in bytes [default: the uplink\'s]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l no-default -d 'Leave the container\'s default route as it is'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l dry-run -d 'Print the plan as a shell script and change nothing'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l json -d 'Print what was done as JSON; with --dry-run the steps'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s i -l ifname -d 'Name of the interface inside the container' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s i -l ifname -d 'Name of the interface inside the container [default: eth1; ib0 on InfiniBand]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
-complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l mode -d 'Mode of a macvlan: bridge, private, vepa or passthru [default: bridge]' -r -f -a "bridge\t''
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l type -d 'How the interface shares an uplink that is no bridge: macvlan, or ipvlan with the uplink\'s MAC address [default: macvlan]' -r -f -a "macvlan\t''
+ipvlan\t''"
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l mode -d 'Mode of a macvlan: bridge, private, vepa or passthru; of an ipvlan: l2, l3 or l3s [default: bridge, l2]' -r -f -a "bridge\t''
 private\t''
 vepa\t''
-passthru\t''"
+passthru\t''
+l2\t''
+l3\t''
+l3s\t''"
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l mtu -d 'Largest packet in bytes [default: the uplink\'s]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l no-default -d 'Leave the container\'s default route as it is'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s q -l quiet -d 'No status line, not even on a terminal'

@@ -7,10 +7,11 @@ use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
+use crate::dhcp;
 use crate::kernel::{self, EntryState, KernelError, Outcome, Request, SharedLink, VethLink};
 use crate::machine::Machine;
 use crate::phy;
-use crate::plan::{Side, Step};
+use crate::plan::{LeaseRequest, Side, Step};
 use crate::signals::Held;
 use crate::spec::IfName;
 
@@ -20,6 +21,8 @@ pub struct Armed {
     undo: Vec<Step>,
     /// Whether `/var/run/netns` had to be made.
     directory_made: bool,
+    /// What sees to a DHCP client.
+    keeper: Option<dhcp::Keeper>,
 }
 
 /// Why the steps did not all work.
@@ -27,6 +30,8 @@ pub struct Armed {
 pub enum Cause {
     /// A step failed.
     Step(Box<Step>, KernelError),
+    /// There is no lease, and why.
+    Lease(Box<Step>, String),
     /// A signal arrived between two steps.
     Signal(Signal),
 }
@@ -61,6 +66,24 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
         let failed = |error| Cause::Step(Box::new(step.clone()), error);
         let Some(side) = socket_of(step) else {
             batch.send(machine, held, armed)?;
+            if let Step::Lease { ifname, request, old } = step {
+                // A lease can come and be set, and something fail after that.
+                done(step, armed);
+                lease((ifname, request), old.is_some(), machine, held, armed).map_err(
+                    |failure| match failure {
+                        dhcp::Failure::Signal(signal) => Cause::Signal(signal),
+                        dhcp::Failure::Kernel(error) => failed(error),
+                        dhcp::Failure::Said(why) => Cause::Lease(Box::new(step.clone()), why),
+                        dhcp::Failure::Late => {
+                            let LeaseRequest { limit, uplink, .. } = &**request;
+                            let why =
+                                format!("no answer within {limit:?} (is there a DHCP server on {uplink}?)");
+                            Cause::Lease(Box::new(step.clone()), why)
+                        }
+                    },
+                )?;
+                continue;
+            }
             match perform(step, machine, armed) {
                 Err(error) if error.errno == Errno::EEXIST && is_done(step, machine) => {}
                 result => {
@@ -79,6 +102,22 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
         batch.steps.push(step);
     }
     batch.send(machine, held, armed)
+}
+
+/// Has a DHCP client get a lease.
+fn lease(
+    what: (&IfName, &LeaseRequest),
+    replace: bool,
+    machine: &mut Machine<'_>,
+    held: &Held,
+    armed: &mut Armed,
+) -> Result<(), dhcp::Failure> {
+    let sides = (machine.netns, machine.home);
+    let (keeper, lease) = dhcp::start(sides, &machine.owner, what, replace, held)?;
+    info!("leased {lease}");
+    armed.keeper = Some(keeper);
+    machine.lease = Some(lease);
+    Ok(())
 }
 
 /// Whether somebody else, most likely another rpipe, has done the same just now. Then it is not ours to undo.
@@ -173,6 +212,8 @@ fn socket_of(step: &Step) -> Option<Side> {
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::Lease { .. }
+        | Step::EndLease { .. }
         | Step::MoveLink { phy: Some(_), .. }
         | Step::ReturnLink { phy: Some(_), .. }
         | Step::RestoreAddresses { .. } => None,
@@ -248,6 +289,8 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::Lease { .. }
+        | Step::EndLease { .. }
         | Step::RestoreAddresses { .. } => return Err(Errno::EOPNOTSUPP.into()),
     })
 }
@@ -267,6 +310,10 @@ fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<
         }
         Step::MoveLink { from, to, phy: Some(phy), .. } => phy::move_in(machine, *phy, from, to),
         Step::ReturnLink { from, to, phy: Some(phy) } => phy::move_back(machine, *phy, from, to),
+        Step::EndLease { .. } => match armed.keeper.take() {
+            Some(keeper) => keeper.end(),
+            None => Ok(()),
+        },
         Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
         _ => Err(Errno::EOPNOTSUPP.into()),
     }

@@ -19,6 +19,7 @@
 pub mod apply;
 pub mod cli;
 pub mod commands;
+pub mod dhcp;
 pub mod error;
 pub mod kernel;
 pub mod machine;

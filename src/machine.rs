@@ -3,6 +3,7 @@
 use log::debug;
 use nix::errno::Errno;
 
+use crate::dhcp::{Lease, Owner};
 use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
 use crate::plan::Side;
 use crate::spec::IfName;
@@ -24,6 +25,10 @@ pub struct Machine<'a> {
     pub defaults: [Option<DefaultRoute>; 2],
     /// What an interface that is to move has to lose.
     pub belongings: Option<Belongings>,
+    /// With whom a DHCP client that stays is to end.
+    pub owner: Owner<'a>,
+    /// What a DHCP client got.
+    pub lease: Option<Lease>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -45,6 +50,8 @@ impl<'a> Machine<'a> {
             ipv6_disabled,
             defaults: [None, None],
             belongings: None,
+            owner: Owner::Caller,
+            lease: None,
             links: Vec::new(),
         })
     }

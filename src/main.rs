@@ -7,7 +7,11 @@ use std::process::ExitCode;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let outcome = rpipe::cli::parse(std::env::args_os()).and_then(rpipe::commands::run);
+    let args: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = rpipe::dhcp::behind_the_scenes(&args) {
+        return ExitCode::from(code);
+    }
+    let outcome = rpipe::cli::parse(args).and_then(rpipe::commands::run);
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -7,6 +7,7 @@ use std::io;
 use log::debug;
 use md5::{Digest, Md5};
 
+use crate::dhcp;
 use crate::error::Error;
 use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Link, RouteSocket};
 use crate::machine::Machine;
@@ -29,6 +30,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     let kind = uplink_kind(&uplink);
     let vlan = asked.link_address.vlan.as_ref().filter(|_| kind != Some(UplinkKind::Ipoib));
     let vlan = vlan.and_then(|word| word.vlan().ok());
+    let client = asked.addresses.dhcp().map(|word| dhcp::find_client(word.client)).transpose()?;
     let look = |error| Error::kernel("looking at the links of the host", error);
     let (vlan_link, vlan_has_ports) = look_at_vlan(&uplink, vlan, machine).map_err(look)?;
     let ifname = ifname(asked, kind)?;
@@ -68,6 +70,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         default_v4,
         default_v6,
         ipv6_disabled: machine.ipv6_disabled,
+        client,
         entry,
     })
 }
@@ -99,7 +102,7 @@ fn defaults(
     let gateways = asked.defaults();
     let mut defaults = [None, None];
     for (i, gateway) in [gateways.v4, gateways.v6].into_iter().enumerate() {
-        if gateway.is_some() {
+        if gateway.is_some() || (i == 0 && asked.leases_default()) {
             let look =
                 |error| Error::kernel(format!("looking for the default route of {:?}", target.name), error);
             let route = kernel::find_default(&mut machine.target, i == 0, default_metric(asked, i == 0))

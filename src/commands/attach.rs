@@ -4,6 +4,7 @@ use nix::errno::Errno;
 
 use crate::apply::{self, Armed, Cause, UndoFailure};
 use crate::cli::AttachWords;
+use crate::dhcp::Owner;
 use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
@@ -53,8 +54,14 @@ pub fn own_namespace() -> Result<NetNs, Error> {
 
 /// Opens both sides for this attach.
 pub fn open_machine<'a>(home: &'a NetNs, target: &'a Target, asked: &Attach) -> Result<Machine<'a>, Error> {
-    Machine::open(home, &target.netns, asked.speaks(false))
-        .map_err(|error| Error::kernel(format!("entering the network namespace of {:?}", target.name), error))
+    let mut machine = Machine::open(home, &target.netns, asked.speaks(false)).map_err(|error| {
+        Error::kernel(format!("entering the network namespace of {:?}", target.name), error)
+    })?;
+    machine.owner = match &target.process {
+        Some(process) => Owner::Process(process),
+        None => Owner::Entry(namespace_path(target).into()),
+    };
+    Ok(machine)
 }
 
 /// Does the steps, and makes sure that it was a living container that got them.
@@ -74,6 +81,9 @@ pub fn wire(
         Err(failure) => {
             let error = match failure.cause {
                 Cause::Signal(signal) => Error::Interrupted(signal),
+                Cause::Lease(step, why) => {
+                    Error::Lease { tried: format!("{step} for {:?}", target.name), why }
+                }
                 Cause::Step(step, error) => Error::Step {
                     tried: format!("{step} for {:?}", target.name),
                     remedy: remedy(&step, &error),
@@ -138,6 +148,9 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         Found::Nothing { .. } => asked.uplink.to_string(),
     };
     let link = machine.known(Side::Target, &facts.ifname);
+    let lease = machine.lease.as_ref();
+    let leased = lease.map(|lease| lease.net.into());
+    let router = lease.filter(|_| asked.leases_default()).and_then(|lease| lease.router).map(Into::into);
     Report {
         target: target.name.clone(),
         runtime: target.runtime.as_str(),
@@ -147,8 +160,8 @@ fn report(asked: &Attach, target: &Target, facts: &Facts, steps: &[Step], machin
         host_ifname,
         uplink,
         kind,
-        addresses: asked.addresses.nets().map(|net| net.to_string()).collect(),
-        gateways: asked.defaults().iter().map(|gateway| gateway.to_string()).collect(),
+        addresses: asked.addresses.nets().chain(leased).map(|net| net.to_string()).collect(),
+        gateways: asked.defaults().iter().chain(router).map(|gateway| gateway.to_string()).collect(),
         mac: link.map(kernel::Link::mac),
         mtu: link.map(|link| link.mtu),
         vlan: facts.vlan.map(Vlan::id),

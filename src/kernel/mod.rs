@@ -18,7 +18,7 @@ mod socket;
 mod vlan;
 mod watch;
 
-pub use addr::{add_address, has_usable_address};
+pub use addr::{add_address, delete_address, has_usable_address};
 pub use announce::set_arp_notify;
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
@@ -32,7 +32,10 @@ pub use link::{
 };
 pub use moving::{Belongings, belongings, move_link};
 pub use netns::NetNs;
-pub use route::{DefaultRoute, add_default, add_host_route, add_route, find_default, restore_default};
+pub use route::{
+    DefaultRoute, add_default, add_host_route, add_route, delete_default, delete_route, find_default,
+    restore_default,
+};
 pub use socket::{Outcome, Request, RouteSocket};
 pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports};
 pub use watch::Watch;

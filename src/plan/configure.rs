@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::spec::Attach;
 
-use super::{Facts, Side, Step, default_metric};
+use super::{Facts, Side, Step, default_metric, lease};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
 pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
@@ -21,6 +21,7 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }
+    steps.extend(lease::lease(asked, facts));
     let mut hops = Vec::new();
     let next_hops = asked.defaults().iter().chain(asked.routes().filter_map(|route| route.gateway));
     for gateway in next_hops.filter(|gateway| !is_on_link(asked, *gateway)) {

@@ -6,6 +6,7 @@
 mod attach;
 mod configure;
 mod facts;
+mod lease;
 mod link;
 mod refusal;
 mod script;
@@ -14,6 +15,7 @@ mod words;
 
 pub use attach::{attach, default_metric, warnings};
 pub use facts::{Entry, Facts, Found, OldDefault, Uplink, UplinkKind, VlanLink};
+pub use lease::{FoundClient, LeaseRequest};
 pub use refusal::Refusal;
 pub use script::Script;
 pub use step::{Side, Step};
