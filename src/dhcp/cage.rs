@@ -7,9 +7,9 @@
 //!
 //! Mounts come from the host as a slave, so that what the host unmounts is unmounted here too and no disk is kept busy.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
@@ -23,8 +23,11 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, fstat, stat};
 use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::sys::wait::wait;
+use nix::unistd::Pid;
 
 use crate::kernel::KernelError;
+use crate::target::Process;
 
 use super::client::IscPaths;
 use super::place;
@@ -50,24 +53,54 @@ pub fn isc_paths() -> IscPaths {
     }
 }
 
-/// `rpipe-dhcp-cage PLACE PROGRAM ARG0 ARGS…`: becomes the program, in the cage. Never comes back unless it fails.
+/// `rpipe-dhcp-cage PLACE PROGRAM ARG0 ARGS…`: builds the cage, starts the program in it, and stays as long as that lives.
+///
+/// It stays because it is the one that surely ends with the keeper: a program that changes its user, as dhcpcd does, loses
+/// the signal that it should get then (man 2 `PR_SET_PDEATHSIG`). And it is the first process of its namespace, so that all
+/// others end with it.
 pub fn run(args: &[OsString]) -> u8 {
     let [_, place, program, name, words @ ..] = args else { return 2 };
     // Only a keeper starts it as the first process of a process namespace.
     if std::process::id() != 1 {
         return 2;
     }
-    let (tried, why) = match build(Path::new(place)) {
-        Ok(()) => {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let mut command = Command::new(program);
-            command.arg0(name).args(words).env_clear().env("PATH", path);
-            ("starting it", KernelError::from(command.exec()))
+    let started = build(Path::new(place)).and_then(|()| start(program, name, words));
+    let client = match started {
+        Ok(client) => client,
+        Err((tried, why)) => {
+            eprintln!("{tried}: {why}");
+            return 1;
         }
-        Err(failed) => failed,
     };
-    eprintln!("{tried}: {why}");
-    1
+    // Those whose parents have ended are its children too.
+    loop {
+        match wait() {
+            Ok(status) if status.pid() == Some(client) => return 0,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return 1,
+        }
+    }
+}
+
+/// Starts the client and writes its number down as the host has it.
+fn start(program: &OsStr, name: &OsStr, words: &[OsString]) -> Result<Pid, Failed> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut command = Command::new(program);
+    command.arg0(name).args(words).env_clear().env("PATH", path);
+    let client = command.spawn().map_err(|error| ("starting it", error.into()))?;
+    let pid = i32::try_from(client.id()).map_err(|_| ("starting it", Errno::ERANGE.into()))?;
+    let number = number_on_host(pid).map_err(|error| ("writing client.pid", error))?;
+    let file = place::inside(place::PID_FILE);
+    fs::write(file, format!("{number}\n")).map_err(|error| ("writing client.pid", error.into()))?;
+    Ok(Pid::from_raw(pid))
+}
+
+/// The number that a process has in the namespace that `/proc` is of (man 2 `pidfd_open`).
+fn number_on_host(pid: i32) -> Result<u32, KernelError> {
+    let process = Process::pin(pid)?;
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_fd().as_raw_fd()))?;
+    let line = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    line.and_then(|number| number.trim().parse().ok()).ok_or_else(|| Errno::ESRCH.into())
 }
 
 type Failed = (&'static str, KernelError);
@@ -205,7 +238,6 @@ fn unescape(field: &[u8]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
     #[test]

@@ -112,7 +112,7 @@ fn keep(orders: &Orders<'_>) -> Result<(), String> {
     };
     let client = start(orders, &place)?;
     let process = i32::try_from(client.id()).map_err(|_| Errno::ERANGE.into()).and_then(Process::pin);
-    let mut keeper = Keeper { orders, interface, watch, news, held, entry, place, client, words: Vec::new() };
+    let mut keeper = Keeper { orders, interface, watch, news, held, entry, client, words: Vec::new() };
     let outcome = match process {
         Ok(process) => keeper.watch_over(&process),
         Err(error) => Err(said("pinning the client")(error)),
@@ -124,20 +124,16 @@ fn keep(orders: &Orders<'_>) -> Result<(), String> {
         Ok(End::Over) => Ok(()),
         // Only now, when nothing is left to be undone.
         Ok(End::Leased(lease)) => {
-            drop(keeper);
+            drop(place);
             report(&lease);
             Ok(())
         }
         Ok(End::Late) => {
-            drop(keeper);
+            drop(place);
             report("late");
             Ok(())
         }
-        Ok(End::Ended) => {
-            let why = keeper.last_words();
-            drop(keeper);
-            Err(why)
-        }
+        Ok(End::Ended) => Err(keeper.last_words()),
         Err(why) => Err(why),
     }
 }
@@ -198,7 +194,6 @@ struct Keeper<'a> {
     news: UnixDatagram,
     held: Held,
     entry: Option<Entry>,
-    place: Place,
     client: Child,
     /// What the client said on its standard error.
     words: Vec<u8>,
@@ -233,10 +228,6 @@ impl Keeper<'_> {
                             Err(_) => {}
                             Ok(()) if reported => {}
                             Ok(()) if self.orders.keep => {
-                                let pid = format!("{}\n", self.client.id());
-                                self.place
-                                    .write(place::PID_FILE, &pid)
-                                    .map_err(said("writing to /run/rpipe"))?;
                                 report(&line);
                                 reported = true;
                             }
@@ -345,13 +336,20 @@ impl Keeper<'_> {
     }
 }
 
-/// The last three lines that say something; ISC's client closes with a page of advice.
+/// Three lines that say something: the last ones before a client shows its usage or closes with a page of advice.
 fn telling_lines(text: &str) -> Option<String> {
-    let text = text.split("If you think you have received this message").next().unwrap_or_default();
-    let says = |line: &&str| !line.is_empty() && *line != "exiting.";
-    let lines: Vec<_> = text.lines().map(str::trim).filter(says).collect();
-    let last = lines.get(lines.len().saturating_sub(3)..).filter(|lines| !lines.is_empty())?.join("; ");
-    Some(last.chars().filter(|c| !c.is_control()).take(300).collect())
+    const NOISE: [&str; 4] = ["Usage:", "usage:", "BusyBox v", "If you think you have received this message"];
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let noise = lines.iter().position(|line| NOISE.iter().any(|noise| line.starts_with(noise)));
+    let told = match noise {
+        Some(0) => lines.get(..lines.len().min(3))?,
+        noise => {
+            let end = noise.unwrap_or(lines.len());
+            lines.get(end.saturating_sub(3)..end)?
+        }
+    };
+    let told: String = told.join("; ").chars().filter(|c| !c.is_control()).take(300).collect();
+    Some(told).filter(|told| !told.is_empty())
 }
 
 /// Adds a descriptor if there is one, and tells its place.

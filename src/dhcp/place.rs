@@ -5,6 +5,7 @@
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -96,10 +97,15 @@ fn sweep(prefix: &str) {
     let Ok(entries) = fs::read_dir(ROOM) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let pid =
-            name.to_str().and_then(|name| name.strip_prefix(prefix)).and_then(|pid| pid.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+        let pid = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        let ours = pid.is_some_and(|pid| pid.parse::<u32>().is_ok());
+        if ours && !has_keeper(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Whether somebody listens at the directory's socket.
+fn has_keeper(path: &Path) -> bool {
+    UnixDatagram::unbound().and_then(|socket| socket.connect(path.join(NEWS))).is_ok()
 }

@@ -233,12 +233,8 @@ impl<'a> Script<'a> {
                     add(&["-h", name]);
                 }
             }
-            Client::Dhclient => {
-                add(&["dhclient", "-4", "-1"]);
-                if let Some(name) = hostname {
-                    add(&["-H", name]);
-                }
-            }
+            // It takes a host name from its configuration only.
+            Client::Dhclient => add(&["dhclient", "-4", "-1"]),
         }
         words.extend(request.options.iter().map(|word| quote(word)));
         if client != Client::Udhcpc {

@@ -6,6 +6,7 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+pub mod dhcp;
 mod docker;
 mod snapshot;
 mod world;
@@ -13,5 +14,6 @@ mod world;
 pub use docker::Docker;
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
-    Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag, names, words,
+    Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag, json, names,
+    words,
 };
