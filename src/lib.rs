@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`kernel`] is the only room that knows netlink and setns; [`machine`] holds the two namespaces with their sockets;
-//! [`commands`] has a file for each verb.
+//! [`commands`] has a file for each verb. [`dhcp`] has a client get a lease, in processes of their own.
 
 pub mod apply;
 pub mod cli;

@@ -7,8 +7,8 @@ use crate::spec::{Attach, Client, DhcpWord};
 
 use super::{Facts, Found, Step, default_metric};
 
-/// The time limit of a lease when none is given. Bridges with STP forward nothing for the first thirty seconds; nobody
-/// else needs one of them.
+/// The time limit of a lease when none is given. A server that pings an address before it grants it takes a few seconds;
+/// only a bridge with STP, which lets nothing through for thirty, needs more.
 const USUAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// The client that was found for a DHCP word.

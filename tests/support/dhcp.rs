@@ -1,6 +1,8 @@
 //! DHCP servers of a world, on the bridge `br0` and behind the interface `card`.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::world::World;
@@ -111,4 +113,37 @@ impl<'w> Server<'w> {
             hostname: words.nth(1).unwrap_or_default().to_owned(),
         }
     }
+}
+
+pub const CLIENTS: [&str; 3] = ["udhcpc", "dhcpcd", "dhclient"];
+
+/// Every process of the world that is a client or sees to one.
+pub fn processes(world: &World) -> String {
+    // Zombies are dead, whoever has yet to wait for them.
+    let list = world
+        .sh("ps -eo stat=,args= | grep -v '^Z' | grep -E 'udhcpc|dhcpcd|dhclient|rpipe-dhcp' || true")
+        .ok();
+    list.lines().filter(|line| !line.contains("grep")).collect::<Vec<_>>().join("\n")
+}
+
+/// Nothing of a client is there: no process, no file.
+#[track_caller]
+pub fn assert_gone(world: &World, why: &str) {
+    assert_eq!(processes(world), "", "{why}");
+    assert_eq!(world.sh("find /run/rpipe -mindepth 1 2>/dev/null || true").ok(), "", "{why}");
+}
+
+/// What a host file is, to the last bit that a writer would change.
+pub fn identity(path: &PathBuf) -> (u64, i64, i64, Vec<u8>) {
+    let file = fs::metadata(path).unwrap();
+    (file.ino(), file.mtime(), file.mtime_nsec(), fs::read(path).unwrap())
+}
+
+/// A world with a bridge, a server on it, and a resolv.conf that a test may lose.
+pub fn resolv_world() -> World {
+    let world = World::new();
+    world
+        .sh("echo nameserver 192.0.2.1 >/run/resolv.conf; mount --bind /run/resolv.conf /etc/resolv.conf")
+        .ok();
+    world
 }
