@@ -86,7 +86,7 @@ _rpipe() {
 
     case "${cmd}" in
         rpipe)
-            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --family --timeout --dry-run --json --help --version attach detach run exec route rule tc wait completions help"
+            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --timeout --dry-run --json --help --version attach detach run exec route rule tc wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,6 +155,13 @@ _rpipe() {
                     fi
                     return 0
                     ;;
+                --dhcp-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --family)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -184,7 +191,7 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__attach)
-            opts="-i -l -a -v -q -h --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --family --timeout --dry-run --json --verbose --quiet --help"
+            opts="-i -l -a -v -q -h --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --timeout --dry-run --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -247,6 +254,13 @@ _rpipe() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --dhcp-timeout)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -548,7 +562,7 @@ _rpipe() {
             return 0
             ;;
         rpipe__subcmd__run)
-            opts="-i -l -a -v -q -h --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --family --verbose --quiet --help"
+            opts="-i -l -a -v -q -h --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -611,6 +625,13 @@ _rpipe() {
                     return 0
                     ;;
                 --route)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --dhcp-timeout)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rpipe_global_optspecs
-    string join \n v/verbose q/quiet i/ifname= l/host-ifname= type= mode= direct-phys mtu= metric= route= no-default a/family= timeout= dry-run json h/help V/version
+    string join \n v/verbose q/quiet i/ifname= l/host-ifname= type= mode= direct-phys mtu= metric= route= no-default dhcp-timeout= a/family= timeout= dry-run json h/help V/version
 end
 
 function __fish_rpipe_needs_command
@@ -40,6 +40,7 @@ l3s\t''"
 complete -c rpipe -n "__fish_rpipe_needs_command" -l mtu -d 'Largest packet in bytes [default: the uplink\'s]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
+complete -c rpipe -n "__fish_rpipe_needs_command" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
@@ -74,6 +75,7 @@ l3s\t''"
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l mtu -d 'Largest packet in bytes [default: the uplink\'s]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
@@ -104,6 +106,7 @@ l3s\t''"
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l mtu -d 'Largest packet in bytes [default: the uplink\'s]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l metric -d 'Metric of the routes, lower wins [default: the kernel\'s, 0 for IPv4 and 1024 for IPv6]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l no-default -d 'Leave the container\'s default route as it is'

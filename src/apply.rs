@@ -7,11 +7,12 @@ use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
+use crate::dhcp;
 use crate::kernel::{self, EntryState, KernelError, Outcome, Request, SharedLink, VethLink};
 use crate::machine::Machine;
 use crate::ovs;
 use crate::phy;
-use crate::plan::{OvsChange, Side, Step};
+use crate::plan::{LeaseRequest, OvsChange, Side, Step};
 use crate::signals::Held;
 use crate::spec::IfName;
 
@@ -23,6 +24,8 @@ pub struct Armed {
     directory_made: bool,
     /// Whether taking back is what was asked for.
     asked_for: bool,
+    /// What sees to a DHCP client.
+    keeper: Option<dhcp::Keeper>,
 }
 
 /// Why the steps did not all work.
@@ -30,6 +33,8 @@ pub struct Armed {
 pub enum Cause {
     /// A step failed.
     Step(Box<Step>, KernelError),
+    /// There is no lease, and why.
+    Lease(Box<Step>, String),
     /// A signal arrived between two steps.
     Signal(Signal),
 }
@@ -63,7 +68,7 @@ pub fn apply(steps: &[Step], machine: &mut Machine<'_>, held: &Held) -> Result<A
 #[must_use]
 pub fn take_apart(steps: &[Step], machine: &mut Machine<'_>) -> Vec<UndoFailure> {
     let undo = steps.iter().rev().cloned().collect();
-    Armed { undo, directory_made: false, asked_for: true }.take_back(machine)
+    Armed { undo, asked_for: true, ..Armed::default() }.take_back(machine)
 }
 
 fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed) -> Result<(), Cause> {
@@ -72,6 +77,24 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
         let failed = |error| Cause::Step(Box::new(step.clone()), error);
         let Some(side) = socket_of(step) else {
             batch.send(machine, held, armed)?;
+            if let Step::Lease { ifname, request, old } = step {
+                // A lease can come and be set, and something fail after that.
+                done(step, armed);
+                lease((ifname, request), old.is_some(), machine, held, armed).map_err(
+                    |failure| match failure {
+                        dhcp::Failure::Signal(signal) => Cause::Signal(signal),
+                        dhcp::Failure::Kernel(error) => failed(error),
+                        dhcp::Failure::Said(why) => Cause::Lease(Box::new(step.clone()), why),
+                        dhcp::Failure::Late => {
+                            let LeaseRequest { limit, uplink, .. } = &**request;
+                            let why =
+                                format!("no answer within {limit:?} (is there a DHCP server on {uplink}?)");
+                            Cause::Lease(Box::new(step.clone()), why)
+                        }
+                    },
+                )?;
+                continue;
+            }
             match perform(step, machine, armed) {
                 Err(error) if error.errno == Errno::EEXIST && is_done(step, machine) => {}
                 result => {
@@ -90,6 +113,22 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
         batch.steps.push(step);
     }
     batch.send(machine, held, armed)
+}
+
+/// Has a DHCP client get a lease.
+fn lease(
+    what: (&IfName, &LeaseRequest),
+    replace: bool,
+    machine: &mut Machine<'_>,
+    held: &Held,
+    armed: &mut Armed,
+) -> Result<(), dhcp::Failure> {
+    let sides = (machine.netns, machine.home);
+    let (keeper, lease) = dhcp::start(sides, &machine.owner, what, replace, held)?;
+    info!("leased {lease}");
+    armed.keeper = Some(keeper);
+    machine.lease = Some(lease);
+    Ok(())
 }
 
 /// Whether somebody else, most likely another rpipe, has done the same just now. Then it is not ours to undo.
@@ -186,6 +225,8 @@ fn socket_of(step: &Step) -> Option<Side> {
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::Lease { .. }
+        | Step::EndLease { .. }
         | Step::MoveLink { phy: Some(_), .. }
         | Step::ReturnLink { phy: Some(_), .. }
         | Step::RestoreSettings { .. }
@@ -266,6 +307,8 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         | Step::EnableIpv6 { .. }
         | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. }
+        | Step::Lease { .. }
+        | Step::EndLease { .. }
         | Step::Ovs(_) => return Err(Errno::EOPNOTSUPP.into()),
     })
 }
@@ -294,6 +337,10 @@ fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<
             }
             failed.error
         }),
+        Step::EndLease { .. } => match armed.keeper.take() {
+            Some(keeper) => keeper.end(),
+            None => Ok(()),
+        },
         Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
         _ => Err(Errno::EOPNOTSUPP.into()),
     }

@@ -53,6 +53,13 @@ pub enum Error {
         /// The remedy, where there is one.
         remedy: Option<&'static str>,
     },
+    /// No lease came, and everything was undone.
+    Lease {
+        /// What was tried, on what.
+        tried: String,
+        /// Why there is none.
+        why: String,
+    },
     /// The container died while it was being attached.
     Died(String),
     /// A signal came in between, and everything was undone.
@@ -191,6 +198,7 @@ impl fmt::Display for Error {
                 write!(f, "{tried}: ")?;
                 kernel_words(f, error, *remedy)
             }
+            Self::Lease { tried, why } => write!(f, "{tried}: {why}"),
             Self::Died(target) => write!(f, "target {target:?}: ended while it was being attached"),
             Self::Interrupted(signal) => write!(f, "interrupted by {signal}, everything was undone"),
             Self::Unfinished { error, left } => {

@@ -14,11 +14,13 @@
 //! ```
 //!
 //! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`;
-//! [`machine`] holds the two namespaces with their sockets; [`commands`] has a file for each verb.
+//! [`machine`] holds the two namespaces with their sockets; [`commands`] has a file for each verb. [`dhcp`] has a client
+//! get a lease, in processes of their own.
 
 pub mod apply;
 pub mod cli;
 pub mod commands;
+pub mod dhcp;
 pub mod error;
 pub mod kernel;
 pub mod machine;

@@ -3,6 +3,7 @@
 use log::debug;
 use nix::errno::Errno;
 
+use crate::dhcp::{Lease, Owner};
 use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
 use crate::ovs::Ovs;
 use crate::plan::Side;
@@ -27,6 +28,10 @@ pub struct Machine<'a> {
     pub belongings: Option<Belongings>,
     /// Open vSwitch, where it is needed.
     pub ovs: Option<Ovs>,
+    /// With whom a DHCP client that stays is to end.
+    pub owner: Owner<'a>,
+    /// What a DHCP client got.
+    pub lease: Option<Lease>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -49,6 +54,8 @@ impl<'a> Machine<'a> {
             defaults: [None, None],
             belongings: None,
             ovs: None,
+            owner: Owner::Caller,
+            lease: None,
             links: Vec::new(),
         })
     }

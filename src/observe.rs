@@ -8,6 +8,7 @@ use log::debug;
 use md5::{Digest, Md5};
 use nix::errno::Errno;
 
+use crate::dhcp;
 use crate::error::Error;
 use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Link, RouteSocket};
 use crate::machine::Machine;
@@ -32,6 +33,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
     let kind = uplink_kind(&uplink);
     let vlan = asked.link_address.vlan.as_ref().filter(|_| kind != Some(UplinkKind::Ipoib));
     let vlan = vlan.and_then(|word| word.vlan().ok());
+    let client = asked.addresses.dhcp().map(|word| dhcp::find_client(word.client)).transpose()?;
     let look = |error| Error::kernel("looking at the links of the host", error);
     let (vlan_link, vlan_has_ports) = look_at_vlan(&uplink, vlan, machine).map_err(look)?;
     let ifname = ifname(asked, kind)?;
@@ -76,6 +78,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         default_v4,
         default_v6,
         ipv6_disabled: machine.ipv6_disabled,
+        client,
         entry,
     })
 }
@@ -107,7 +110,7 @@ fn defaults(
     let gateways = asked.defaults();
     let mut defaults = [None, None];
     for (i, gateway) in [gateways.v4, gateways.v6].into_iter().enumerate() {
-        if gateway.is_some() {
+        if gateway.is_some() || (i == 0 && asked.leases_default()) {
             let look =
                 |error| Error::kernel(format!("looking for the default route of {:?}", target.name), error);
             let route = kernel::find_default(&mut machine.target, i == 0, default_metric(asked, i == 0))

@@ -1,5 +1,7 @@
 //! Signals as something to ask for, not something that happens: between two steps nothing interrupts.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -53,7 +55,6 @@ impl Held {
     /// When the descriptor cannot be waited for.
     pub fn wait(&self) -> Result<Arrived, KernelError> {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-        use std::os::fd::AsFd;
         loop {
             if let Some(arrived) = self.arrived() {
                 return Ok(arrived);
@@ -69,6 +70,12 @@ impl Held {
     #[must_use]
     pub fn before(&self) -> &SigSet {
         &self.before
+    }
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -70,6 +70,7 @@ Examples:
   rpipe br0 pid:4711 10.0.0.2/24                     any process with a network namespace of its own
   rpipe br0 netns:red fd00::2/64@fd00::1             a namespace made by `ip netns add`
   rpipe br0 test01 0/0                               no address, the link only
+  rpipe br0 test01 dhcp-f                            a lease by DHCP, and its renewals
 
 Exit status: 0 done, 1 it failed and nothing was changed, 2 the words were wrong. A signal that interrupts it ends it,
 once everything is undone.
@@ -211,6 +212,9 @@ pub struct LinkArgs {
     /// Leave the container's default route as it is
     #[arg(long)]
     pub no_default: bool,
+    /// How long a DHCP lease may take to come; then everything is undone [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub dhcp_timeout: Option<Duration>,
     /// Address family, as pipework wants it told; not needed, rpipe sees it from the address
     #[arg(short = 'a', long = "family", value_name = "4|6", value_parser = family)]
     pub family: Option<u8>,
@@ -249,7 +253,11 @@ pub struct AttachArgs {
     /// first that knows the name is taken; containers that users run without root come last.
     #[arg(value_name = "TARGET")]
     pub target: String,
-    /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
+    /// Addresses: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none; dhcp or a client's name for a lease
+    ///
+    /// `dhcp` takes the first that is installed of `udhcpc`, `dhcpcd` and `dhclient`; those words name one. The client gets the
+    /// lease and ends; with `-f` behind its name (`dhcp-f`, `udhcpc-f` …) it stays, renews the lease, and ends with the
+    /// interface or the container. `:OPTIONS` behind that are further words for it, so it comes last in a list.
     #[arg(value_name = "ADDRESS[,ADDRESS…]")]
     pub addresses: String,
     /// MAC address: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; then the VLAN, as @10
@@ -302,7 +310,11 @@ pub struct RunArgs {
     pub uplink: String,
     #[command(flatten)]
     pub link: LinkArgs,
-    /// Addresses with prefix length and gateway: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none
+    /// Addresses: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none; dhcp or a client's name for a lease
+    ///
+    /// `dhcp` takes the first that is installed of `udhcpc`, `dhcpcd` and `dhclient`; those words name one. The client gets the
+    /// lease and ends; with `-f` behind its name (`dhcp-f`, `udhcpc-f` …) it stays, renews the lease, and ends with the
+    /// interface or the container. `:OPTIONS` behind that are further words for it, so it comes last in a list.
     #[arg(value_name = "ADDRESS[,ADDRESS…]")]
     pub addresses: String,
     /// MAC address: xx:xx:xx:xx:xx:xx, or U:STRING for one made of a string; then the VLAN, as @10

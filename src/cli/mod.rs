@@ -213,7 +213,8 @@ fn tool(program: &[&str], words: ToolArgs) -> Result<Verb, SpecError> {
 
 /// An address in the place of the target is not a strange name, it is the wrong order.
 fn target_word(word: &str) -> Result<TargetWord, SpecError> {
-    if crate::spec::AddressList::from_str(word).is_ok() {
+    // A container can be called dhcp.
+    if crate::spec::AddressList::from_str(word).is_ok_and(|list| list.dhcp().is_none()) {
         let refused = SpecError::new("target", word, "is an address");
         return Err(refused.hint("the order is UPLINK TARGET ADDRESS"));
     }
@@ -239,6 +240,7 @@ fn spec(
         metric: link.metric,
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
         no_default: link.no_default,
+        lease_limit: link.dhcp_timeout,
     };
     if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
         let refused = SpecError::new("MTU", &mtu.to_string(), "is too small for IPv6");
@@ -246,6 +248,14 @@ fn spec(
     }
     if let Some(vlan) = &attach.link_address.vlan {
         check_vlan(&attach.uplink, vlan)?;
+    }
+    if attach.addresses.dhcp().is_some()
+        && let Some(route) =
+            attach.routes().find(|route| route.gateway.is_none() && route.net.addr().is_ipv4())
+    {
+        let refused =
+            SpecError::new("route", &route.net.to_string(), "has no gateway, and a lease's is not known yet");
+        return Err(refused.hint(format!("name it: {}@GATEWAY", route.net)));
     }
     if let Some(own) = attach
         .routes()

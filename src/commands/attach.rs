@@ -4,6 +4,7 @@ use nix::errno::Errno;
 
 use crate::apply::{self, Armed, Cause, UndoFailure};
 use crate::cli::AttachWords;
+use crate::dhcp::{Lease, Owner};
 use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
@@ -42,7 +43,7 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let script = Script::new(&steps, &facts, &path);
     let armed = wire(&script, &target, &mut machine, &held)?;
     let link = machine.known(Side::Target, &facts.ifname);
-    let report = report(&words.attach, &target, &facts, &steps, link);
+    let report = report(&words.attach, &target, &facts, &steps, link, machine.lease.as_ref());
     if let Err(error) = report::attached(&report, words.json, quiet) {
         // Whoever asked for the report knows nothing of what was done, so it must not stay.
         return Err(error.with(left(&script, armed.take_back(&mut machine))));
@@ -76,7 +77,9 @@ fn again(
         mac: present.mac.map(|mac| mac.to_string()),
         mtu: Some(present.mtu),
         changed: false,
-        ..report(&words.attach, target, facts, &[], None)
+        addresses: present.addresses.iter().map(ToString::to_string).collect(),
+        gateways: present.defaults.iter().filter_map(|(hop, _)| Some(hop.as_ref()?.to_string())).collect(),
+        ..report(&words.attach, target, facts, &[], None, None)
     };
     report::attached(&report, words.json, quiet)
 }
@@ -88,8 +91,14 @@ pub fn own_namespace() -> Result<NetNs, Error> {
 
 /// Opens both sides for this attach.
 pub fn open_machine<'a>(home: &'a NetNs, target: &'a Target, asked: &Attach) -> Result<Machine<'a>, Error> {
-    Machine::open(home, &target.netns, asked.speaks(false))
-        .map_err(|error| Error::kernel(format!("entering the network namespace of {:?}", target.name), error))
+    let mut machine = Machine::open(home, &target.netns, asked.speaks(false)).map_err(|error| {
+        Error::kernel(format!("entering the network namespace of {:?}", target.name), error)
+    })?;
+    machine.owner = match &target.process {
+        Some(process) => Owner::Process(process),
+        None => Owner::Entry(namespace_path(target).into()),
+    };
+    Ok(machine)
 }
 
 /// Does the steps, and makes sure that it was a living container that got them.
@@ -109,6 +118,9 @@ pub fn wire(
         Err(failure) => {
             let error = match failure.cause {
                 Cause::Signal(signal) => Error::Interrupted(signal),
+                Cause::Lease(step, why) => {
+                    Error::Lease { tried: format!("{step} for {:?}", target.name), why }
+                }
                 Cause::Step(step, error) => Error::Step {
                     tried: format!("{step} for {:?}", target.name),
                     remedy: remedy(&step, &error),
@@ -176,6 +188,7 @@ fn report(
     facts: &Facts,
     steps: &[Step],
     link: Option<&kernel::Link>,
+    lease: Option<&Lease>,
 ) -> Report {
     let created = steps.iter().find_map(|step| match step {
         Step::CreateVeth { host_ifname, .. } => Some(("veth", Some(host_ifname.to_string()))),
@@ -192,6 +205,8 @@ fn report(
     };
     // What was asked for comes after the link was looked at, where it is not made with it.
     let mac = asked.link_address.mac.as_ref().map(|word| word.mac().to_string());
+    let leased = lease.map(|lease| lease.net.into());
+    let router = lease.filter(|_| asked.leases_default()).and_then(|lease| lease.router).map(Into::into);
     Report {
         target: target.name.clone(),
         runtime: target.runtime.as_str(),
@@ -202,8 +217,8 @@ fn report(
         host_ifname,
         uplink,
         kind: kind.to_owned(),
-        addresses: asked.addresses.nets().map(|net| net.to_string()).collect(),
-        gateways: asked.defaults().iter().map(|gateway| gateway.to_string()).collect(),
+        addresses: asked.addresses.nets().chain(leased).map(|net| net.to_string()).collect(),
+        gateways: asked.defaults().iter().chain(router).map(|gateway| gateway.to_string()).collect(),
         mac: mac.or_else(|| link.map(kernel::Link::mac)),
         mtu: asked.mtu.or(link.map(|link| link.mtu)),
         vlan: facts.vlan.map(Vlan::id),

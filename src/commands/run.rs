@@ -13,6 +13,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::cli::RunWords;
+use crate::dhcp::Owner;
 use crate::error::Error;
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
@@ -47,6 +48,7 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let target =
         Target { name, runtime: Runtime::Netns, id: None, shares: None, process: None, netns, entry: None };
     let mut machine = open_machine(&home, &target, &words.attach)?;
+    machine.owner = Owner::Caller;
     bring_up_loopback(&mut machine)
         .map_err(|error| Error::kernel("setting lo up in the new namespace", error))?;
     let facts = observe(&words.attach, &target, &mut machine)?;

@@ -22,18 +22,27 @@ const OPTIMISTIC: u32 = 0x04;
 /// `RT_SCOPE_UNIVERSE`.
 const UNIVERSE: u8 = 0;
 
+/// `ip address del NET dev …`.
+#[must_use]
+pub fn delete_address(index: u32, net: IpNet) -> Request {
+    Request::new(&RouteNetlinkMessage::DelAddress(message(index, net)), 0)
+}
+
 /// `ip address add NET brd + dev …`: the broadcast address is set where the prefix has one (/30 and shorter).
 #[must_use]
 pub fn add_address(index: u32, net: IpNet) -> Request {
-    let message = match net.addr() {
+    Request::new(&RouteNetlinkMessage::NewAddress(message(index, net)), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+fn message(index: u32, net: IpNet) -> AddressMessage {
+    match net.addr() {
         IpAddr::V4(ip) => {
             AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(ip, net.prefix_len()).build()
         }
         IpAddr::V6(ip) => {
             AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(ip, net.prefix_len()).build()
         }
-    };
-    Request::new(&RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
 }
 
 /// Whether a link has an address that other hosts can reach: of global scope, duplicate address detection over.

@@ -21,7 +21,7 @@ mod survey;
 mod vlan;
 mod watch;
 
-pub use addr::{add_address, has_usable_address};
+pub use addr::{add_address, delete_address, has_usable_address};
 pub use announce::set_arp_notify;
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
@@ -37,7 +37,8 @@ pub use moving::{Belongings, belongings, move_link};
 pub use namespaces::namespaces;
 pub use netns::NetNs;
 pub use route::{
-    DefaultRoute, add_default, add_host_route, add_old_default, add_route, find_default, restore_default,
+    DefaultRoute, add_default, add_host_route, add_old_default, add_route, delete_default, delete_route,
+    find_default, restore_default,
 };
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};

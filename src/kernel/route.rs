@@ -219,13 +219,32 @@ pub fn add_host_route(index: u32, host: IpAddr) -> Request {
 /// nobody looked at is never replaced, because it could not be put back.
 #[must_use]
 pub fn add_default(index: u32, gateway: IpAddr, metric: u32, replace: bool) -> Request {
+    let flags = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
+    let message = default_message(index, gateway, metric);
+    Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | flags)
+}
+
+/// `ip route del default via GATEWAY dev …`.
+#[must_use]
+pub fn delete_default(index: u32, gateway: IpAddr, metric: u32) -> Request {
+    Request::new(&RouteNetlinkMessage::DelRoute(default_message(index, gateway, metric)), 0)
+}
+
+/// `ip route del NET dev …`, whatever its gateway and its metric.
+#[must_use]
+pub fn delete_route(index: u32, net: IpNet) -> Request {
+    let mut message = to(RouteMessageBuilder::<IpAddr>::new(), net).output_interface(index).build();
+    // Any scope (`fib_table_delete`, net/ipv4/fib_trie.c).
+    message.header.scope = RouteScope::NoWhere;
+    Request::new(&RouteNetlinkMessage::DelRoute(message), 0)
+}
+
+fn default_message(index: u32, gateway: IpAddr, metric: u32) -> RouteMessage {
     let mut builder = RouteMessageBuilder::<IpAddr>::new().output_interface(index).priority(metric);
     builder.get_mut().header.address_family =
         if gateway.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     // Refused only when the families differ.
-    let message = builder.gateway(gateway).map(RouteMessageBuilder::build).unwrap_or_default();
-    let flags = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
-    Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | flags)
+    builder.gateway(gateway).map(RouteMessageBuilder::build).unwrap_or_default()
 }
 
 /// `ip route add default …` as it once was, over the link of that index. Whoever took its place meanwhile stays.

@@ -1,6 +1,6 @@
 //! Waiting for news of links and addresses, instead of asking again and again.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use netlink_sys::Socket;
@@ -63,5 +63,11 @@ impl Watch {
             buffer.clear();
         }
         Ok(news || end.is_none_or(|end| Instant::now() < end))
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }

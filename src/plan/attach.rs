@@ -71,6 +71,7 @@ mod tests {
             metric: None,
             routes: Vec::new(),
             no_default: false,
+            lease_limit: None,
         }
     }
 
@@ -103,6 +104,7 @@ mod tests {
             default_v4: None,
             default_v6: None,
             ipv6_disabled: false,
+            client: None,
             entry: Entry::Missing("web".parse().unwrap()),
         }
     }

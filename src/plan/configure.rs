@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::spec::Attach;
 
-use super::{Facts, Side, Step, default_metric, link};
+use super::{Facts, Side, Step, default_metric, lease, link};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
 pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
@@ -26,6 +26,7 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }
+    steps.extend(lease::lease(asked, facts));
     let mut hops = Vec::new();
     let next_hops = asked.defaults().iter().chain(asked.routes().filter_map(|route| route.gateway));
     for gateway in next_hops.filter(|gateway| !is_on_link(asked, *gateway)) {

@@ -2,6 +2,8 @@
 
 use crate::spec::{EntryName, IfName, Mac, OldDefault, Runtime, Vlan};
 
+use super::FoundClient;
+
 /// What was seen, once, before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -41,6 +43,8 @@ pub struct Facts {
     pub default_v6: Option<OldDefault>,
     /// Whether new links of the target come without IPv6, as Docker sets it.
     pub ipv6_disabled: bool,
+    /// The DHCP client, where one is asked for.
+    pub client: Option<FoundClient>,
     /// The entry in `/var/run/netns`.
     pub entry: Entry,
 }

@@ -90,9 +90,20 @@ pub fn differences(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Diff
         nets.sort_unstable();
         list(nets)
     };
-    compare("the address", sorted(present.addresses.clone()), sorted(asked.addresses.nets().collect()));
+    // What a lease brings is not known from the words: only the fixed ones are compared with it.
+    let leased = asked.addresses.dhcp().is_some();
+    let fixed: Vec<IpNet> = asked.addresses.nets().collect();
+    let kept = |net: &IpNet| !leased || net.addr().is_ipv6() || fixed.contains(net);
+    compare(
+        "the address",
+        sorted(present.addresses.iter().copied().filter(kept).collect()),
+        sorted(fixed.clone()),
+    );
     let gateways = asked.defaults();
     for (v4, gateway) in [(true, gateways.v4), (false, gateways.v6)] {
+        if v4 && leased && gateway.is_none() {
+            continue;
+        }
         let metric = default_metric(asked, v4);
         let of_family = |(hop, _): &&(Option<IpAddr>, u32)| hop.is_some_and(|hop| hop.is_ipv4() == v4);
         let is = present.defaults.iter().filter(of_family);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::spec::{Sharing, SpecError, Vlan};
+use crate::spec::{Client, Sharing, SpecError, Vlan};
 
 use super::Difference;
 
@@ -86,11 +86,14 @@ pub enum Refusal {
     MacOfIpoib(String),
     /// A VLAN for a dummy.
     VlanOfDummy,
+    /// A DHCP client that is not installed; none when any would have done.
+    NoClient(Option<Client>),
     /// A word that means nothing on this kind of uplink.
     Word(SpecError),
 }
 
 impl fmt::Display for Refusal {
+    #[expect(clippy::too_many_lines, reason = "a table: one message a refusal")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // What older tools call an alias is a label of an address, not an interface.
@@ -181,6 +184,17 @@ impl fmt::Display for Refusal {
             ),
             Self::VlanOfDummy => {
                 f.write_str("VLAN: a dummy leads nowhere, with or without one (leave it out)")
+            }
+            Self::NoClient(None) => f.write_str(
+                "DHCP: no client is installed (Debian has udhcpc, busybox, dhcpcd-base and isc-dhcp-client)",
+            ),
+            Self::NoClient(Some(client)) => {
+                let package = match client {
+                    Client::Udhcpc => "udhcpc, or busybox",
+                    Client::Dhcpcd => "dhcpcd-base",
+                    Client::Dhclient => "isc-dhcp-client",
+                };
+                write!(f, "DHCP client {client}: not installed (Debian: apt-get install {package})")
             }
             Self::Word(error) => error.fmt(f),
         }

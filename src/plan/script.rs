@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::spec::{EntryName, IfName, Mac};
+use crate::spec::{Client, EntryName, IfName, Mac};
 
-use super::{Entry, Facts, Side, Step};
+use super::{Entry, Facts, LeaseRequest, Side, Step};
 
 /// How a command reaches the target's namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +174,9 @@ impl<'a> Script<'a> {
                     metric_words(*metric),
                 ))
             }
+            Step::Lease { ifname, request, .. } => self.leased(ifname, request),
+            // The client ends with the interface.
+            Step::EndLease { ifname } => inside(format!("link delete dev {}", quote(ifname.as_str()))),
             Step::RestoreMac { bridge, mac } => {
                 format!("ip link set dev {} address {mac}", quote(bridge.as_str()))
             }
@@ -233,6 +236,44 @@ impl<'a> Script<'a> {
             }
             None => ip(&format!("link set dev {old} netns 1 name {new}")),
         }
+    }
+
+    /// A DHCP client in the target's namespace, with nothing to write resolv.conf to.
+    fn leased(&self, ifname: &IfName, request: &LeaseRequest) -> String {
+        let client = request.client.client;
+        let hostname = request.hostname.as_deref();
+        let mut words: Vec<String> = Vec::new();
+        let mut add = |list: &[&str]| words.extend(list.iter().map(|word| quote(word)));
+        match client {
+            Client::Udhcpc => {
+                add(if request.client.applet { &["busybox", "udhcpc"] } else { &["udhcpc"] });
+                add(&["-n", if request.keep { "-b" } else { "-q" }, "-i", ifname.as_str()]);
+                if let Some(name) = hostname {
+                    add(&["-x", &format!("hostname:{name}")]);
+                }
+            }
+            Client::Dhcpcd => {
+                add(&["dhcpcd", "-4", "-w", "-p", "--nohook", "resolv.conf"]);
+                if !request.keep {
+                    add(&["-1"]);
+                }
+                if let Some(name) = hostname {
+                    add(&["-h", name]);
+                }
+            }
+            // It takes a host name from its configuration only.
+            Client::Dhclient => add(&["dhclient", "-4", "-1"]),
+        }
+        words.extend(request.options.iter().map(|word| quote(word)));
+        if client != Client::Udhcpc {
+            words.push(quote(ifname.as_str()));
+        }
+        let inner = format!("mount --bind /dev/null /etc/resolv.conf && exec {}", words.join(" "));
+        let enter = match &self.reach {
+            Reach::Entry(entry) => format!("ip netns exec {}", quote(entry.as_str())),
+            Reach::Path(path) => format!("nsenter --net={}", quote(path)),
+        };
+        format!("{enter} unshare --mount sh -c {}", quote(&inner))
     }
 
     /// `ip …` in the target's namespace.

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::spec::{EntryName, IfName, Mac, OldDefault, Pkey, Route, Sharing, Vlan};
 
-use super::OvsChange;
+use super::{LeaseRequest, OvsChange};
 
 /// Which of the two namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -235,6 +235,20 @@ pub enum Step {
         /// The route that is replaced.
         old: Option<OldDefault>,
     },
+    /// Have a DHCP client get an address for a link of the target.
+    Lease {
+        /// The link.
+        ifname: IfName,
+        /// Who asks, and how.
+        request: Box<LeaseRequest>,
+        /// The default route that the lease's router replaces.
+        old: Option<OldDefault>,
+    },
+    /// End the DHCP client that stayed.
+    EndLease {
+        /// The link.
+        ifname: IfName,
+    },
     /// Give a bridge that has lost its last port, and with it its MAC address, the one it had before.
     RestoreMac {
         /// The bridge.
@@ -327,7 +341,12 @@ impl Step {
             Self::SetDefault { gateway, old: Some(old), .. } => {
                 vec![Self::RestoreDefault { v4: gateway.is_ipv4(), old: old.clone() }]
             }
+            Self::Lease { ifname, old, .. } => {
+                let restore = old.clone().map(|old| Self::RestoreDefault { v4: true, old });
+                std::iter::once(Self::EndLease { ifname: ifname.clone() }).chain(restore).collect()
+            }
             Self::SetDefault { old: None, .. }
+            | Self::EndLease { .. }
             | Self::SetLink { side: Side::Target, .. }
             | Self::EnableIpv6 { .. }
             | Self::ArpNotify { .. }
@@ -378,13 +397,15 @@ impl Step {
             | Self::AddAddress { ifname, .. }
             | Self::AddHostRoute { ifname, .. }
             | Self::AddRoute { ifname, .. }
-            | Self::SetDefault { ifname, .. } => Some((Side::Target, ifname)),
+            | Self::SetDefault { ifname, .. }
+            | Self::Lease { ifname, .. } => Some((Side::Target, ifname)),
             Self::LinkNamespace { .. }
             | Self::UnlinkNamespace { .. }
             | Self::CreateBridge { .. }
             | Self::CreateDummy { .. }
             // By name, for a link that is made in the same datagram.
             | Self::SetAlias { side: Side::Host, .. }
+            | Self::EndLease { .. }
             | Self::Ovs(_)
             | Self::RestoreDefault { .. } => None,
         }

@@ -37,6 +37,8 @@ impl Step {
             Self::AddHostRoute { .. } => "add_host_route",
             Self::AddRoute { .. } => "add_route",
             Self::SetDefault { .. } => "set_default",
+            Self::Lease { .. } => "lease",
+            Self::EndLease { .. } => "end_lease",
             Self::RestoreMac { .. } => "restore_mac",
             Self::RestoreDefault { .. } => "restore_default",
             Self::ReplaceDefault { .. } => "replace_default",
@@ -108,6 +110,10 @@ impl fmt::Display for Step {
             Self::SetDefault { ifname, gateway, .. } => {
                 write!(f, "setting the default route via {gateway} over {ifname}")
             }
+            Self::Lease { ifname, request, .. } => {
+                write!(f, "getting a lease for {ifname} by {}", request.client.client)
+            }
+            Self::EndLease { ifname } => write!(f, "ending the DHCP client of {ifname}"),
             Self::RestoreMac { bridge, mac } => write!(f, "giving {bridge} its MAC address {mac} back"),
             Self::RestoreDefault { old, .. } => {
                 f.write_str("restoring the default route")?;

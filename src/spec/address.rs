@@ -1,4 +1,4 @@
-//! Addresses: `IP/LEN[@GATEWAY]`, `0/0[@GATEWAY]`, several with commas.
+//! Addresses: `IP/LEN[@GATEWAY]`, `0/0[@GATEWAY]`, a DHCP word, several with commas.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::SpecError;
+use super::{DhcpWord, SpecError};
 
 const ADDRESS: &str = "address";
 const GATEWAY: &str = "gateway";
 
 /// One address word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `IP/LEN[@GATEWAY]`: this address, and the default route through this gateway.
     Fixed {
@@ -26,6 +26,8 @@ pub enum Address {
         /// The next hop of the default route.
         gateway: Option<IpAddr>,
     },
+    /// `dhcp`, `udhcpc-f:OPTIONS` …: whatever a DHCP server gives.
+    Dhcp(DhcpWord),
 }
 
 impl Address {
@@ -34,6 +36,7 @@ impl Address {
     pub fn gateway(&self) -> Option<IpAddr> {
         match self {
             Self::Fixed { gateway, .. } | Self::Unnumbered { gateway } => *gateway,
+            Self::Dhcp(_) => None,
         }
     }
 
@@ -42,7 +45,7 @@ impl Address {
     pub fn net(&self) -> Option<IpNet> {
         match self {
             Self::Fixed { net, .. } => Some(*net),
-            Self::Unnumbered { .. } => None,
+            Self::Unnumbered { .. } | Self::Dhcp(_) => None,
         }
     }
 }
@@ -51,6 +54,9 @@ impl FromStr for Address {
     type Err = SpecError;
 
     fn from_str(word: &str) -> Result<Self, SpecError> {
+        if DhcpWord::is_meant(word) {
+            return word.parse().map(Self::Dhcp);
+        }
         let (own, gateway) = match word.split_once('@') {
             Some((own, gateway)) => (own, Some(parse_ip(GATEWAY, gateway)?)),
             None => (word, None),
@@ -75,6 +81,7 @@ impl fmt::Display for Address {
         match self {
             Self::Fixed { net, .. } => net.fmt(f)?,
             Self::Unnumbered { .. } => f.write_str("0/0")?,
+            Self::Dhcp(word) => word.fmt(f)?,
         }
         match self.gateway() {
             Some(gateway) => write!(f, "@{gateway}"),
@@ -210,6 +217,15 @@ impl AddressList {
         self.0.iter().filter_map(Address::net)
     }
 
+    /// The DHCP word. The list holds at most one.
+    #[must_use]
+    pub fn dhcp(&self) -> Option<&DhcpWord> {
+        self.0.iter().find_map(|address| match address {
+            Address::Dhcp(word) => Some(word),
+            _ => None,
+        })
+    }
+
     /// The default gateways. The list holds at most one a family.
     #[must_use]
     pub fn gateways(&self) -> Gateways {
@@ -221,14 +237,33 @@ impl AddressList {
     }
 }
 
+/// The words of a list. Options of a DHCP client may contain commas, so everything behind its colon is its own.
+fn split(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(word);
+    std::iter::from_fn(move || {
+        let here = rest.take()?;
+        let (first, behind) =
+            here.split_once(',').map_or((here, None), |(first, behind)| (first, Some(behind)));
+        if first.contains(':') && DhcpWord::is_meant(first) {
+            return Some(here);
+        }
+        rest = behind;
+        Some(first)
+    })
+}
+
 impl FromStr for AddressList {
     type Err = SpecError;
 
     fn from_str(word: &str) -> Result<Self, SpecError> {
-        let list = word.split(',').map(str::parse).collect::<Result<Vec<Address>, _>>()?;
+        let list = split(word).map(str::parse).collect::<Result<Vec<Address>, _>>()?;
         for (i, address) in list.iter().enumerate() {
             let before = &list[..i];
-            if let Some(net) = address.net() {
+            if matches!(address, Address::Dhcp(_)) {
+                if before.iter().any(|other| matches!(other, Address::Dhcp(_))) {
+                    return Err(SpecError::new(ADDRESS, word, "asks for two leases"));
+                }
+            } else if let Some(net) = address.net() {
                 if before.iter().filter_map(Address::net).any(|other| other.addr() == net.addr()) {
                     return Err(SpecError::new(ADDRESS, &net.to_string(), "is given twice"));
                 }
@@ -286,6 +321,9 @@ mod tests {
             "0/0",
             "0/0@10.0.0.1",
             "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1,10.0.1.2/24",
+            "dhcp",
+            "dhcp-f,fd00::2/64@fd00::1",
+            "fd00::2/64,udhcpc-f:-O 1,2 -x hostname:a,10.0.0.9/24",
         ] {
             assert_eq!(word.parse::<AddressList>().unwrap().to_string(), word);
         }
@@ -336,6 +374,11 @@ mod tests {
             ("10.0.0.2/24@10.0.0.1,10.1.0.2/24@10.1.0.1", "second one"),
             ("10.0.0.2/24@10.0.0.1,10.0.0.1/24", "own address"),
             ("::ffff:10.0.0.5/128", "IPv4 address in IPv6 form"),
+            ("dhcp,udhcpc-f", "two leases"),
+            ("dhcp,0/0", "both an address and none"),
+            ("0/0,dhcp", "both an address and none"),
+            ("dhcp@10.0.0.1", "no IPv4 or IPv6"),
+            ("dhcp6", "no IPv4 or IPv6"),
             ("nonsense", "no IPv4 or IPv6"),
         ] {
             assert!(error(word).contains(why), "{word}: {}", error(word));

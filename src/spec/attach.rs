@@ -1,5 +1,7 @@
 //! One attach as it was asked for: every word valid, nothing looked up yet.
 
+use std::time::Duration;
+
 use super::{AddressList, Gateways, IfName, LinkAddress, Route, Sharing, UplinkWord};
 
 /// What to wire, and how. The target is apart: `attach` looks one up, `run` makes one.
@@ -29,6 +31,8 @@ pub struct Attach {
     pub routes: Vec<Route>,
     /// Leave the default route as it is, gateways or not.
     pub no_default: bool,
+    /// How long a lease may take to come, instead of the usual time.
+    pub lease_limit: Option<Duration>,
 }
 
 impl Attach {
@@ -36,6 +40,12 @@ impl Attach {
     #[must_use]
     pub fn defaults(&self) -> Gateways {
         if self.no_default { Gateways::default() } else { self.addresses.gateways() }
+    }
+
+    /// Whether the router that comes with a lease becomes the default route: not where one is named.
+    #[must_use]
+    pub fn leases_default(&self) -> bool {
+        self.addresses.dhcp().is_some() && !self.no_default && self.addresses.gateways().v4.is_none()
     }
 
     /// The further routes with the next hop of each.

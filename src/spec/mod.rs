@@ -6,6 +6,7 @@
 
 mod address;
 mod attach;
+mod dhcp;
 mod error;
 mod ifname;
 mod link_address;
@@ -20,6 +21,7 @@ mod vlan;
 
 pub use address::{Address, AddressList, Gateways};
 pub use attach::Attach;
+pub use dhcp::{Client, DhcpWord};
 pub use error::SpecError;
 pub use ifname::IfName;
 pub use link_address::LinkAddress;

@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod containerd;
+pub mod dhcp;
 mod docker;
 mod life;
 mod lxc;
@@ -30,5 +31,5 @@ pub use podman::Podman;
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
     Called, Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag,
-    names, words,
+    json, names, words,
 };
