@@ -4,7 +4,7 @@ mod support;
 use std::fs;
 
 use support::dhcp::{CLIENTS, Server, assert_gone, eventually, identity, processes, resolv_world as world};
-use support::{Container, addresses, assert_same, container_with_routes, finish, snapshot};
+use support::{Called, Container, Ovs, addresses, assert_same, container_with_routes, finish, snapshot};
 
 #[track_caller]
 fn default_route(container: &Container) -> String {
@@ -204,4 +204,44 @@ fn a_lease_that_is_given_back_is_taken_away() {
     eventually("the address comes back", || address() == leased);
     eventually("the route comes back", || default_route(&container).contains("via 10.0.0.1 dev eth1"));
     assert_eq!(server.lease_of(container.link("eth1")["address"].as_str().unwrap()).hostname, container.pid);
+}
+
+#[test]
+fn through_open_vswitch_and_by_the_old_name() {
+    let world = world();
+    let before = identity(&world.path("/etc/resolv.conf"));
+    let server = Server::dnsmasq(&world);
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.99.0.1/24");
+    // A wire to the server. What its kernel leaves for a card to finish, no card finishes behind this switch.
+    world.sh("ip link add wire0 type veth peer name wire1; ip link set wire0 master br0 up; ip link set wire1 up").ok();
+    ovs.vsctl("add-port ovs0 wire1").ok();
+    world
+        .sh("for link in lan br0 card; do ip netns exec server ethtool -K $link tx off >/dev/null; done")
+        .ok();
+    for called in [Called::Rpipe, Called::Pipework] {
+        for client in CLIENTS {
+            for uplink in ["ovs0", "br0"] {
+                let container = container_with_routes(&world);
+                assert_eq!(
+                    world.called(called, &format!("{uplink} {} {client}", container.target())).ok(),
+                    ""
+                );
+                let eth1 = container.link("eth1");
+                let leased = server.lease_of(eth1["address"].as_str().unwrap());
+                assert_eq!(
+                    addresses(&eth1),
+                    [format!("{}/24", leased.ip)],
+                    "{called:?}: {client} on {uplink}"
+                );
+                // The same words again: there is a lease.
+                assert_eq!(
+                    world.called(called, &format!("{uplink} {} {client}", container.target())).ok(),
+                    ""
+                );
+                assert_gone(&world, client);
+            }
+        }
+    }
+    assert_eq!(identity(&world.path("/etc/resolv.conf")), before);
 }
