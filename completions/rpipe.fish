@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rpipe_global_optspecs
-    string join \n v/verbose q/quiet i/ifname= l/host-ifname= type= mode= direct-phys mtu= metric= route= no-default dhcp-timeout= a/family= timeout= dry-run json h/help V/version
+    string join \n v/verbose q/quiet i/ifname= l/host-ifname= type= mode= direct-phys mtu= metric= route= no-default dhcp-timeout= a/family= timeout= replace dry-run json h/help V/version
 end
 
 function __fish_rpipe_needs_command
@@ -47,6 +47,7 @@ complete -c rpipe -n "__fish_rpipe_needs_command" -s v -l verbose -d 'Tell each 
 complete -c rpipe -n "__fish_rpipe_needs_command" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l no-default -d 'Leave the container\'s default route as it is'
+complete -c rpipe -n "__fish_rpipe_needs_command" -l replace -d 'Where the interface is attached otherwise already, change it: in place where the kernel can'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l dry-run -d 'Print the plan as a shell script and change nothing'
 complete -c rpipe -n "__fish_rpipe_needs_command" -l json -d 'Print what was done as JSON; with --dry-run the steps'
 complete -c rpipe -n "__fish_rpipe_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -80,6 +81,7 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s a -l family -d 'A
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l no-default -d 'Leave the container\'s default route as it is'
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l replace -d 'Where the interface is attached otherwise already, change it: in place where the kernel can'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l dry-run -d 'Print the plan as a shell script and change nothing'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l json -d 'Print what was done as JSON; with --dry-run the steps'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'

@@ -231,6 +231,8 @@ fn socket_of(step: &Step) -> Option<Side> {
         | Step::ReturnLink { phy: Some(_), .. }
         | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. }
+        | Step::ClearLink { .. }
+        | Step::RefillLink { .. }
         | Step::Ovs(_) => None,
     }
 }
@@ -309,6 +311,8 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         | Step::RestoreAddresses { .. }
         | Step::Lease { .. }
         | Step::EndLease { .. }
+        | Step::ClearLink { .. }
+        | Step::RefillLink { .. }
         | Step::Ovs(_) => return Err(Errno::EOPNOTSUPP.into()),
     })
 }
@@ -341,6 +345,12 @@ fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<
             Some(keeper) => keeper.end(),
             None => Ok(()),
         },
+        Step::ClearLink { ifname } => {
+            let had = clear_link(machine, ifname)?;
+            machine.cleared = Some(had);
+            Ok(())
+        }
+        Step::RefillLink { ifname } => refill_link(machine, ifname),
         Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
         _ => Err(Errno::EOPNOTSUPP.into()),
     }
@@ -353,6 +363,32 @@ fn restore_addresses(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), K
     let mut first_error = Ok(());
     for request in belongings.requests(index) {
         first_error = first_error.and(machine.host.execute(request));
+    }
+    first_error
+}
+
+/// Takes all addresses and routes from a link of the target, and tells what they were.
+fn clear_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<kernel::Belongings, KernelError> {
+    let index = machine.index(Side::Target, ifname)?;
+    let had = kernel::belongings(&mut machine.target, index, ifname.as_str())?;
+    for request in had.clear() {
+        match machine.target.execute(request) {
+            // The kernel takes secondary addresses along with their first one, and routes with their addresses.
+            Err(error) if matches!(error.errno, Errno::EADDRNOTAVAIL | Errno::ESRCH) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(had)
+}
+
+/// The way back.
+fn refill_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
+    let Some(had) = machine.cleared.take() else { return Ok(()) };
+    clear_link(machine, ifname)?;
+    let index = machine.index(Side::Target, ifname)?;
+    let mut first_error = Ok(());
+    for request in had.requests(index) {
+        first_error = first_error.and(machine.target.execute(request));
     }
     first_error
 }

@@ -101,6 +101,13 @@ pub enum Error {
         /// The command that moves it all the same.
         command: String,
     },
+    /// A replacement failed, and what was there before could not be made again.
+    NotBack {
+        /// What went wrong first.
+        error: Box<Error>,
+        /// What went wrong then.
+        why: Box<Error>,
+    },
     /// What was waited for did not come.
     TimedOut {
         /// The interface.
@@ -155,7 +162,7 @@ impl Error {
     pub fn signal(&self) -> Option<Signal> {
         match self {
             Self::Interrupted(signal) => Some(*signal),
-            Self::Unfinished { error, .. } => error.signal(),
+            Self::Unfinished { error, .. } | Self::NotBack { error, .. } => error.signal(),
             _ => None,
         }
     }
@@ -225,6 +232,9 @@ impl fmt::Display for Error {
                 f,
                 "interface {ifname:?} in {target:?}: only its own mark says that it came from the host (if it did: {command})"
             ),
+            Self::NotBack { error, why } => {
+                write!(f, "{error}; the old attachment could not be made again: {why}")
+            }
             Self::TimedOut { ifname, missing, limit } => {
                 write!(f, "waiting for {ifname}: {missing} after {limit:?}")
             }

@@ -26,6 +26,8 @@ pub struct Machine<'a> {
     pub defaults: [Option<DefaultRoute>; 2],
     /// What an interface that is to move has to lose.
     pub belongings: Option<Belongings>,
+    /// What a link of the target had before it was cleared.
+    pub cleared: Option<Belongings>,
     /// Open vSwitch, where it is needed.
     pub ovs: Option<Ovs>,
     /// With whom a DHCP client that stays is to end.
@@ -53,6 +55,7 @@ impl<'a> Machine<'a> {
             ipv6_disabled,
             defaults: [None, None],
             belongings: None,
+            cleared: None,
             ovs: None,
             owner: Owner::Caller,
             lease: None,
@@ -98,6 +101,11 @@ impl<'a> Machine<'a> {
     /// Forgets a link that is gone.
     pub fn forget(&mut self, side: Side, name: &IfName) {
         self.links.retain(|(at, known, _)| *at != side || known != name);
+    }
+
+    /// Forgets all links, after much has changed.
+    pub fn forget_all(&mut self) {
+        self.links.clear();
     }
 
     /// Follows a link to its new name.

@@ -77,6 +77,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         ifname_taken,
         default_v4,
         default_v6,
+        kept_old: [None, None],
         ipv6_disabled: machine.ipv6_disabled,
         client,
         entry,

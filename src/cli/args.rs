@@ -271,6 +271,9 @@ pub struct AttachArgs {
     /// How long all engines together may take to answer [default: 2]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    /// Where the interface is attached otherwise already, change it: in place where the kernel can
+    #[arg(long)]
+    pub replace: bool,
     /// Print the plan as a shell script and change nothing
     #[arg(long)]
     pub dry_run: bool,

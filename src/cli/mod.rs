@@ -67,6 +67,8 @@ pub struct AttachWords {
     pub timeout: Option<Duration>,
     /// What to, and how.
     pub attach: Attach,
+    /// Change what is attached otherwise.
+    pub replace: bool,
     /// Print the plan instead.
     pub dry_run: bool,
     /// Print the result, or the plan, as JSON.
@@ -194,10 +196,10 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
 }
 
 fn attach(args: AttachArgs) -> Result<AttachWords, Error> {
-    let AttachArgs { uplink, link, target, addresses, link_address, timeout, dry_run, json } = args;
+    let AttachArgs { uplink, link, target, addresses, link_address, timeout, replace, dry_run, json } = args;
     let target = target_word(&target)?;
     let attach = spec(&uplink, &link, &addresses, link_address.as_deref())?;
-    Ok(AttachWords { target, timeout, attach, dry_run, json })
+    Ok(AttachWords { target, timeout, attach, replace, dry_run, json })
 }
 
 fn run(args: RunArgs) -> Result<RunWords, Error> {

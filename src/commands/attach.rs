@@ -9,12 +9,14 @@ use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
 use crate::observe::observe;
-use crate::plan::{self, Facts, Found, OvsChange, Present, Refusal, Script, Side, Step};
+use crate::plan::{self, Facts, Found, OvsChange, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
 use crate::spec::{Attach, Vlan};
 use crate::survey;
 use crate::target::{LOOKUP_LIMIT, Target};
+
+use super::again::again;
 
 /// Attaches a running container.
 pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
@@ -29,59 +31,43 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
         && let Some(present) = survey::present(&facts.ifname, &mut machine)?
         && present.mark.is_some()
     {
-        return again(words, &target, &facts, &present, quiet);
+        return again(words, (&target, &home), (&facts, &present), &mut machine, quiet);
     }
     let steps = plan::attach(&words.attach, &facts)?;
-    let path = namespace_path(&target);
     if !quiet {
         plan::warnings(&facts).iter().for_each(report::tell);
     }
     if words.dry_run {
-        return report::planned(&steps, &Script::new(&steps, &facts, &path), words.json);
+        return report::planned(&steps, &Script::new(&steps, &facts, &namespace_path(&target)), words.json);
     }
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
-    let script = Script::new(&steps, &facts, &path);
-    let armed = wire(&script, &target, &mut machine, &held)?;
-    let link = machine.known(Side::Target, &facts.ifname);
-    let report = report(&words.attach, &target, &facts, &steps, link, machine.lease.as_ref());
-    if let Err(error) = report::attached(&report, words.json, quiet) {
-        // Whoever asked for the report knows nothing of what was done, so it must not stay.
-        return Err(error.with(left(&script, armed.take_back(&mut machine))));
-    }
-    armed.keep();
+    carry_out(words, (&target, &facts), &steps, &mut machine, &held, quiet)?;
     // The process ends here, and the kernel closes everything at once, faster than we can one by one.
     std::mem::forget((machine, held));
     std::mem::forget((target, home));
     Ok(())
 }
 
-/// The same words again are no error and change nothing; other words are told what differs.
-fn again(
+/// Does the steps and tells of it, or undoes them.
+pub fn carry_out(
     words: &AttachWords,
-    target: &Target,
-    facts: &Facts,
-    present: &Present,
+    (target, facts): (&Target, &Facts),
+    steps: &[Step],
+    machine: &mut Machine<'_>,
+    held: &Held,
     quiet: bool,
 ) -> Result<(), Error> {
-    let differences = plan::differences(&words.attach, facts, present);
-    if !differences.is_empty() {
-        let (target, ifname) = (target.name.clone(), facts.ifname.to_string());
-        return Err(Refusal::Differs { target, ifname, differences }.into());
+    let path = namespace_path(target);
+    let script = Script::new(steps, facts, &path);
+    let armed = wire(&script, target, machine, held)?;
+    let link = machine.known(Side::Target, &facts.ifname);
+    let report = report(&words.attach, target, facts, steps, link, machine.lease.as_ref());
+    if let Err(error) = report::attached(&report, words.json, quiet) {
+        // Whoever asked for the report knows nothing of what was done, so it must not stay.
+        return Err(error.with(left(&script, armed.take_back(machine))));
     }
-    if words.dry_run {
-        return report::planned(&[], &Script::new(&[], facts, &namespace_path(target)), words.json);
-    }
-    let report = Report {
-        host_ifname: present.host_ifname.as_ref().map(ToString::to_string),
-        kind: if words.attach.direct { "physical".to_owned() } else { present.kind.clone() },
-        mac: present.mac.map(|mac| mac.to_string()),
-        mtu: Some(present.mtu),
-        changed: false,
-        addresses: present.addresses.iter().map(ToString::to_string).collect(),
-        gateways: present.defaults.iter().filter_map(|(hop, _)| Some(hop.as_ref()?.to_string())).collect(),
-        ..report(&words.attach, target, facts, &[], None, None)
-    };
-    report::attached(&report, words.json, quiet)
+    armed.keep();
+    Ok(())
 }
 
 /// The namespace rpipe runs in.
@@ -182,7 +168,7 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
     }
 }
 
-fn report(
+pub fn report(
     asked: &Attach,
     target: &Target,
     facts: &Facts,

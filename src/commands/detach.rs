@@ -1,6 +1,6 @@
 //! `rpipe detach TARGET [-i IFNAME | --all]`: what an attach did is taken back.
 
-use crate::apply;
+use crate::apply::{self, UndoFailure};
 use crate::cli::DetachWords;
 use crate::error::{Error, Left};
 use crate::kernel::{self, NetNs};
@@ -58,17 +58,19 @@ pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
         steps.push(plan::unlink(entry, process.pid()));
     }
     let failures = apply::take_apart(&steps, &mut machine);
-    let script = Script::of_path(&steps, &namespace_path(&target));
-    let left: Vec<Left> = failures
-        .into_iter()
-        .map(|failure| Left { command: script.command(&failure.0), failure, is_undo: false })
-        .collect();
     drop(held);
-    if !left.is_empty() {
-        return Err(Error::Detach { target: target.name, left });
+    if !failures.is_empty() {
+        return Err(unfinished(&target, &namespace_path(&target), failures));
     }
     let done: Vec<Detached> = attachments.iter().map(|attachment| detached(attachment, &target)).collect();
     report::detached(&done, words.json, quiet)
+}
+
+/// What could not be taken back, each with the command that would.
+pub fn unfinished(target: &Target, path: &str, failures: Vec<UndoFailure>) -> Error {
+    let script = Script::of_path(&[], path);
+    let left = |failure: UndoFailure| Left { command: script.command(&failure.0), failure, is_undo: false };
+    Error::Detach { target: target.name.clone(), left: failures.into_iter().map(left).collect() }
 }
 
 /// Which of them: the one that is named, all, the only one, or the one under the usual name.
@@ -95,7 +97,12 @@ fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result
 }
 
 /// Adds the 802.1Q interface under it when nobody else is on that.
-fn with_vlan(mut attachment: Attachment, inventory: &Inventory, home: &NetNs, target: &Target) -> Attachment {
+pub fn with_vlan(
+    mut attachment: Attachment,
+    inventory: &Inventory,
+    home: &NetNs,
+    target: &Target,
+) -> Attachment {
     let vlan = inventory.vlan_links.iter().find(|(ifname, _)| *ifname == attachment.ifname);
     attachment.vlan_link = vlan.and_then(|(_, link)| {
         let others = inventory.vlan_links.iter().filter(|(_, other)| other.index == link.index).count() - 1;

@@ -1,5 +1,6 @@
 //! One file a verb: spec → target → observe → plan → apply → report.
 
+mod again;
 mod attach;
 mod detach;
 mod exec;

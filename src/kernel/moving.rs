@@ -13,9 +13,13 @@ use super::link::change;
 use super::socket::attributes;
 use super::{KernelError, NetNs, Request, RouteSocket, Settings};
 
-/// `RTM_NEWADDR` and `RTM_NEWROUTE`, include/uapi/linux/rtnetlink.h.
+/// `RTM_*`, include/uapi/linux/rtnetlink.h.
 const NEWADDR: u16 = 20;
+const DELADDR: u16 = 21;
 const NEWROUTE: u16 = 24;
+const DELROUTE: u16 = 25;
+/// `RT_SCOPE_LINK`: the addresses that the kernel adds by itself.
+const LINK_SCOPE: u8 = 253;
 /// Bytes of `struct rtmsg`; the place of its fields.
 const ROUTE_HEADER: usize = 12;
 const TABLE: usize = 4;
@@ -76,6 +80,16 @@ fn over(mut route: Vec<u8>, index: u32) -> Vec<u8> {
 }
 
 impl Belongings {
+    /// The requests that take everything from the link that somebody has set. Equal to `ip route flush dev …` and
+    /// `ip address flush dev … scope global`.
+    #[must_use]
+    pub fn clear(&self) -> Vec<Request> {
+        let set = |bytes: &&Vec<u8>| bytes.get(3).is_some_and(|scope| *scope != LINK_SCOPE);
+        let routes = self.routes.iter().map(|bytes| Request::raw(DELROUTE, 0, bytes.clone()));
+        let addresses = self.addresses.iter().filter(set);
+        routes.chain(addresses.map(|bytes| Request::raw(DELADDR, 0, bytes.clone()))).collect()
+    }
+
     /// The requests that give everything back to the link, which may have another number by now: addresses first, or
     /// the routes have nowhere to lead.
     #[must_use]

@@ -103,6 +103,7 @@ mod tests {
             ifname_taken: false,
             default_v4: None,
             default_v6: None,
+            kept_old: [None, None],
             ipv6_disabled: false,
             client: None,
             entry: Entry::Missing("web".parse().unwrap()),

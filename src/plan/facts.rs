@@ -41,6 +41,8 @@ pub struct Facts {
     pub default_v4: Option<OldDefault>,
     /// The IPv6 default route that ours would replace.
     pub default_v6: Option<OldDefault>,
+    /// What an earlier attach of the same interface has replaced, IPv4 and IPv6.
+    pub kept_old: [Option<OldDefault>; 2],
     /// Whether new links of the target come without IPv6, as Docker sets it.
     pub ipv6_disabled: bool,
     /// The DHCP client, where one is asked for.

@@ -336,14 +336,16 @@ pub(super) fn mark(asked: &Attach, facts: &Facts) -> Mark {
         (_, UplinkWord::Name(name)) => Some(name.clone()),
         _ => None,
     };
-    let old = [&facts.default_v4, &facts.default_v6];
+    let [kept_v4, kept_v6] = &facts.kept_old;
+    let old =
+        [facts.default_v4.as_ref().or(kept_v4.as_ref()), facts.default_v6.as_ref().or(kept_v6.as_ref())];
     Mark {
         target: Some(format!("{}:{}", facts.runtime, facts.target)),
         // As many digits as the engines show.
         id: facts.id.as_ref().and_then(|id| id.get(..12)).map(str::to_owned),
         uplink,
         vlan: facts.vlan.map(Vlan::id),
-        old: old.map(|old| old.clone().filter(|old| !old.partial)),
+        old: old.map(|old| old.cloned().filter(|old| !old.partial)),
         ..Mark::new(Role::Link)
     }
 }

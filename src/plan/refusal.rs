@@ -148,7 +148,7 @@ impl fmt::Display for Refusal {
                 for (i, difference) in differences.iter().enumerate() {
                     write!(f, "{}{difference}", if i == 0 { "" } else { ", " })?;
                 }
-                f.write_str(" (choose another name with -i, or take it away first)")
+                f.write_str(" (--replace changes it, -i takes another name)")
             }
             Self::HostIfnameTaken(name) => {
                 write!(f, "host interface {name:?}: exists already (choose another name with -l)")

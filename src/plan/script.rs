@@ -128,7 +128,7 @@ impl<'a> Script<'a> {
             Step::RestoreSettings { ifname } => {
                 format!("sysctl --system # the saved ones of {}", quote(ifname.as_str()))
             }
-            Step::RestoreAddresses { ifname } => {
+            Step::RestoreAddresses { ifname } | Step::RefillLink { ifname } => {
                 format!("ip addr restore && ip route restore # the saved ones of {}", quote(ifname.as_str()))
             }
             Step::SetMac { ifname, mac, .. } => {
@@ -185,6 +185,12 @@ impl<'a> Script<'a> {
                 let dev =
                     old.dev.as_ref().map(|dev| format!(" dev {}", quote(dev.as_str()))).unwrap_or_default();
                 inside(format!("{}route replace default{via}{dev}{}", family(*v4), metric_words(old.metric)))
+            }
+            Step::ClearLink { ifname } => {
+                let name = quote(ifname.as_str());
+                let clear = |words: &str| inside(format!("{words} dev {name} scope global"));
+                let routes = |family: &str| inside(format!("{family}route flush dev {name} proto static"));
+                [routes(""), routes("-6 "), clear("address flush")].join(" && ")
             }
             Step::ReplaceDefault { v4, dev, old } => {
                 let via = old.gateway.map(|ip| format!(" via {ip}")).unwrap_or_default();

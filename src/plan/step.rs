@@ -263,6 +263,16 @@ pub enum Step {
         /// What it was.
         old: OldDefault,
     },
+    /// Take all addresses and routes from a link of the target, which stays up.
+    ClearLink {
+        /// Its name.
+        ifname: IfName,
+    },
+    /// Give it those back that it had, instead of what it has now.
+    RefillLink {
+        /// Its name.
+        ifname: IfName,
+    },
     /// Put the default route back that an attach had replaced, unless something else has taken its place or it leads
     /// nowhere by now.
     ReplaceDefault {
@@ -330,6 +340,7 @@ impl Step {
             Self::SetMac { ifname, mac, old: Some(old) } => {
                 vec![Self::SetMac { ifname: ifname.clone(), mac: *old, old: Some(*mac) }]
             }
+            Self::ClearLink { ifname } => vec![Self::RefillLink { ifname: ifname.clone() }],
             Self::SetMtu { ifname, mtu, old } => {
                 vec![Self::SetMtu { ifname: ifname.clone(), mtu: *old, old: *mtu }]
             }
@@ -355,6 +366,7 @@ impl Step {
             | Self::AddRoute { .. }
             | Self::RestoreDefault { .. }
             | Self::ReplaceDefault { .. }
+            | Self::RefillLink { .. }
             | Self::RestoreMac { .. }
             | Self::SetPortVlan { .. }
             | Self::LeaveVlan { .. }
@@ -391,6 +403,8 @@ impl Step {
             | Self::SetMac { ifname, .. }
             | Self::SetMtu { ifname, .. }
             | Self::ReplaceDefault { dev: ifname, .. }
+            | Self::ClearLink { ifname }
+            | Self::RefillLink { ifname }
             | Self::SetAlias { side: Side::Target, ifname, .. }
             | Self::EnableIpv6 { ifname }
             | Self::ArpNotify { ifname, .. }

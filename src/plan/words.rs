@@ -41,6 +41,8 @@ impl Step {
             Self::EndLease { .. } => "end_lease",
             Self::RestoreMac { .. } => "restore_mac",
             Self::RestoreDefault { .. } => "restore_default",
+            Self::ClearLink { .. } => "clear_link",
+            Self::RefillLink { .. } => "refill_link",
             Self::ReplaceDefault { .. } => "replace_default",
             Self::DeleteLink { .. } => "delete_link",
             Self::DeleteBridge { .. } => "delete_bridge",
@@ -83,7 +85,7 @@ impl fmt::Display for Step {
             }
             Self::ReturnLink { from, to, .. } => write!(f, "moving {from} back to the host as {to}"),
             Self::RestoreSettings { ifname } => write!(f, "giving {ifname} its settings back"),
-            Self::RestoreAddresses { ifname } => {
+            Self::RestoreAddresses { ifname } | Self::RefillLink { ifname } => {
                 write!(f, "giving {ifname} its addresses and routes back")
             }
             Self::SetMac { ifname, mac, .. } => write!(f, "giving {ifname} the MAC address {mac}"),
@@ -122,6 +124,7 @@ impl fmt::Display for Step {
                     None => Ok(()),
                 }
             }
+            Self::ClearLink { ifname } => write!(f, "taking all addresses and routes from {ifname}"),
             Self::ReplaceDefault { old, dev, .. } => {
                 f.write_str("putting the old default route back")?;
                 old.gateway.iter().try_for_each(|gateway| write!(f, " via {gateway}"))?;

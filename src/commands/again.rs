@@ -1,0 +1,158 @@
+//! An attach of what is attached already: the same words change nothing, other words are told or, with `--replace`, done.
+
+use crate::apply;
+use crate::cli::AttachWords;
+use crate::error::Error;
+use crate::kernel::NetNs;
+use crate::machine::Machine;
+use crate::observe::observe;
+use crate::ovs::Ovs;
+use crate::plan::{self, Facts, Present, Refusal, Script, Step};
+use crate::report::{self, Report};
+use crate::signals::{ENDING, Held};
+use crate::survey;
+use crate::target::Target;
+
+use super::attach::{carry_out, namespace_path, report, wire};
+use super::detach::with_vlan;
+
+/// Looks at what is there: equal, different, or to be replaced.
+pub fn again(
+    words: &AttachWords,
+    (target, home): (&Target, &NetNs),
+    (facts, present): (&Facts, &Present),
+    machine: &mut Machine<'_>,
+    quiet: bool,
+) -> Result<(), Error> {
+    let differences = plan::differences(&words.attach, facts, present);
+    if differences.is_empty() {
+        return unchanged(words, target, facts, present, quiet);
+    }
+    if !words.replace {
+        let (target, ifname) = (target.name.clone(), facts.ifname.to_string());
+        return Err(Refusal::Differs { target, ifname, differences }.into());
+    }
+    if plan::in_place(&differences) && words.attach.addresses.dhcp().is_none() {
+        return in_place(words, target, (facts, present), machine, quiet);
+    }
+    by_a_new_link(words, (target, home), (facts, present), machine, quiet)
+}
+
+fn unchanged(
+    words: &AttachWords,
+    target: &Target,
+    facts: &Facts,
+    present: &Present,
+    quiet: bool,
+) -> Result<(), Error> {
+    if words.dry_run {
+        return report::planned(&[], &Script::new(&[], facts, &namespace_path(target)), words.json);
+    }
+    let report = Report {
+        host_ifname: present.host_ifname.as_ref().map(ToString::to_string),
+        kind: kind(words, present),
+        mac: present.mac.map(|mac| mac.to_string()),
+        mtu: Some(present.mtu),
+        changed: false,
+        addresses: present.addresses.iter().map(ToString::to_string).collect(),
+        gateways: present.defaults.iter().filter_map(|(hop, _)| Some(hop.as_ref()?.to_string())).collect(),
+        ..report(&words.attach, target, facts, &[], None, None)
+    };
+    report::attached(&report, words.json, quiet)
+}
+
+fn kind(words: &AttachWords, present: &Present) -> String {
+    if words.attach.direct { "physical".to_owned() } else { present.kind.clone() }
+}
+
+/// The link stays up: only what it carries is changed.
+fn in_place(
+    words: &AttachWords,
+    target: &Target,
+    (facts, present): (&Facts, &Present),
+    machine: &mut Machine<'_>,
+    quiet: bool,
+) -> Result<(), Error> {
+    let steps = plan::replace(&words.attach, facts, present);
+    let path = namespace_path(target);
+    let script = Script::new(&steps, facts, &path);
+    if words.dry_run {
+        return report::planned(&steps, &script, words.json);
+    }
+    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
+    wire(&script, target, machine, &held)?.keep();
+    let report = Report {
+        host_ifname: present.host_ifname.as_ref().map(ToString::to_string),
+        kind: kind(words, present),
+        mac: words
+            .attach
+            .link_address
+            .mac
+            .as_ref()
+            .map(|word| word.mac().to_string())
+            .or_else(|| present.mac.map(|mac| mac.to_string())),
+        mtu: words.attach.mtu.or(Some(present.mtu)),
+        ..report(&words.attach, target, facts, &steps, None, None)
+    };
+    report::attached(&report, words.json, quiet)
+}
+
+/// The old link goes, a new one comes; if it cannot, the old one is made again.
+fn by_a_new_link(
+    words: &AttachWords,
+    (target, home): (&Target, &NetNs),
+    (facts, present): (&Facts, &Present),
+    machine: &mut Machine<'_>,
+    quiet: bool,
+) -> Result<(), Error> {
+    let asked = &words.attach;
+    let mut freed = facts.clone();
+    freed.ifname_taken = false;
+    freed.host_ifname_taken &= asked.host_ifname.as_ref() != present.host_ifname.as_ref();
+    // What is known to fail is known before anything is taken away.
+    let planned = plan::attach(asked, &freed)?;
+    let inventory = survey::inventory(machine)?;
+    let attachment = inventory.attachments.iter().find(|attachment| attachment.ifname == facts.ifname);
+    let old = attachment.map(|attachment| with_vlan(attachment.clone(), &inventory, home, target));
+    let taking = old.as_ref().filter(|old| !old.doubtful).map(plan::detach).unwrap_or_default();
+    if words.dry_run {
+        let steps: Vec<Step> = taking.into_iter().chain(planned).collect();
+        return report::planned(&steps, &Script::new(&steps, &freed, &namespace_path(target)), words.json);
+    }
+    if old.as_ref().is_some_and(|old| old.ovs) && machine.ovs.is_none() {
+        machine.ovs = Ovs::find().ok();
+    }
+    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
+    let failures = apply::take_apart(&taking, machine);
+    if !failures.is_empty() {
+        let path = namespace_path(target);
+        return Err(super::detach::unfinished(target, &path, failures));
+    }
+    machine.forget_all();
+    let outcome = observe(asked, target, machine).and_then(|facts| {
+        let steps = plan::attach(asked, &facts)?;
+        carry_out(words, (target, &facts), &steps, machine, &held, quiet)
+    });
+    let Err(error) = outcome else { return Ok(()) };
+    machine.forget_all();
+    match make_again(words, target, present, machine, &held) {
+        Ok(()) => Err(error),
+        Err(why) => Err(Error::NotBack { error: Box::new(error), why: Box::new(why) }),
+    }
+}
+
+/// The attachment as it was.
+fn make_again(
+    words: &AttachWords,
+    target: &Target,
+    present: &Present,
+    machine: &mut Machine<'_>,
+    held: &Held,
+) -> Result<(), Error> {
+    let old = present.as_asked(&words.attach);
+    let facts = observe(&old, target, machine)?;
+    let steps = plan::attach(&old, &facts)?;
+    let path = namespace_path(target);
+    wire(&Script::new(&steps, &facts, &path), target, machine, held)?.keep();
+    Ok(())
+}
