@@ -142,7 +142,7 @@ fn after_a_failure_the_old_one_is_back() {
         let state = || {
             let text = snapshot(&world, &[&container]);
             let kept = text.lines().filter(|line| !line.contains("\"host0\""));
-            let mut lines: Vec<_> = kept.map(|line| strip_numbers(line)).collect();
+            let mut lines: Vec<_> = kept.map(strip_numbers).collect();
             lines.sort_unstable();
             lines.join("\n")
         };

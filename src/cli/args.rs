@@ -57,7 +57,8 @@ pub enum VerbArgs {
     /// Attach a running container to a network (the verb may be left out)
     ///
     /// Makes an interface in the container's network namespace, wired to UPLINK, with the given addresses. The MTU of the
-    /// uplink is inherited.
+    /// uplink is inherited. The same words again change nothing; other words for the same interface are an error that
+    /// says what differs, unless --replace is given.
     #[command(after_help = "\
 Examples:
   rpipe br0 test01 192.168.0.123/24@192.168.0.1      address and default route
