@@ -215,6 +215,7 @@ fn socket_of(step: &Step) -> Option<Side> {
         | Step::ReturnLink { phy: None, .. }
         | Step::SetMac { .. }
         | Step::SetMtu { .. }
+        | Step::Finish { .. }
         | Step::ArpNotify { .. }
         | Step::AddAddress { .. }
         | Step::AddHostRoute { .. }
@@ -277,14 +278,15 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         Step::SetAlias { ifname, alias, .. } => kernel::set_alias(ifname.as_str(), alias),
         Step::MoveLink { from, to, .. } => {
             machine.forget(Side::Host, from);
-            kernel::move_link(index, to.as_str(), machine.netns, None)
+            kernel::move_link(index, to.as_str(), machine.netns, kernel::UNFINISHED, None)
         }
         Step::ReturnLink { from, to, .. } => {
             machine.forget(Side::Target, from);
             let number = machine.belongings.as_ref().map(|belongings| belongings.index);
-            kernel::move_link(index, to.as_str(), machine.home, number)
+            kernel::move_link(index, to.as_str(), machine.home, 0, number)
         }
         Step::SetMtu { mtu, .. } => kernel::set_mtu(index, *mtu),
+        Step::Finish { .. } => kernel::finish_link(index),
         Step::Rename { from, to } => {
             machine.rename(from, to);
             kernel::rename_link(index, to.as_str())

@@ -49,7 +49,8 @@ pub fn inventory(machine: &mut Machine<'_>) -> Result<Inventory, Error> {
 fn take_stock(target: &mut RouteSocket, host: &mut RouteSocket) -> Result<Inventory, KernelError> {
     let links = kernel::all_links(target)?;
     let mut inventory = Inventory::default();
-    let is_ours = |link: &Link| link.alias.parse::<Mark>().is_ok_and(|mark| mark.role == Role::Link);
+    let is_ours =
+        |link: &Link| link.unfinished || link.alias.parse::<Mark>().is_ok_and(|mark| mark.role == Role::Link);
     let any = links.iter().any(is_ours);
     let (addresses, routes) = if any {
         (kernel::addresses(target, None)?, kernel::routes(target, None)?)
@@ -126,6 +127,7 @@ pub fn described(
         None => host,
     };
     Present {
+        unfinished: link.unfinished,
         kind: link.kind.clone().unwrap_or_else(|| "physical".to_owned()),
         mode: link.mode.map(str::to_owned),
         up: link.up,

@@ -144,3 +144,44 @@ fn sigint_and_sighup_at_every_message() {
         disturb_each("br7", &format!("recvfrom:signal={signal}"));
     }
 }
+
+/// SIGKILL after each call in turn, then the same line: what the first one left is finished or made anew.
+fn kill_each(uplink: &str, call: &str) {
+    for number in 1.. {
+        let world = World::new();
+        world.sh("ip link add card type veth peer name other; ip link set other up").ok();
+        let container = container(&world);
+        let target = container.target();
+        let inject = format!("inject={call}:signal=SIGKILL:when={number}");
+        let (output, _) = world.strace(&["-e", &inject], &[uplink, &target, ADDRESSES]);
+        let what = format!("{uplink}: {inject}: {output:#?}");
+        world.line(&format!("{uplink} {target} {ADDRESSES}")).ok();
+        assert_whole(&container, &what);
+        assert_eq!(container.links(), ["lo", "eth0", "eth0p", "eth1"], "{what}");
+        // And a third time there is nothing to do.
+        let json = world.line(&format!("--json {uplink} {target} {ADDRESSES}")).ok();
+        assert!(json.contains("\"changed\":false"), "{what}: {json}");
+        // What was replaced is known all the same.
+        world.line(&format!("detach {target}")).ok();
+        let routes = container.sh("ip route show default; ip -6 route show default").ok();
+        assert!(routes.contains("via 172.17.0.1") && routes.contains("via fd17::1"), "{what}: {routes}");
+        if output.code() == 0 {
+            assert!(number > 1, "never called: {what}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn sigkill_at_every_change_on_a_bridge() {
+    for call in ["sendto", "recvfrom", "symlink", "setns", "openat", "write", "close", "exit_group"] {
+        kill_each("br7", call);
+    }
+}
+
+#[test]
+fn sigkill_at_every_change_on_a_macvlan() {
+    for call in ["sendto", "recvfrom", "openat", "exit_group"] {
+        kill_each("card", call);
+    }
+}

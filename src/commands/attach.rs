@@ -9,10 +9,11 @@ use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
 use crate::machine::Machine;
 use crate::observe::observe;
+use crate::ovs::Ovs;
 use crate::plan::{self, Facts, Found, OvsChange, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
-use crate::spec::{Attach, Vlan};
+use crate::spec::{Attach, IfName, Vlan};
 use crate::survey;
 use crate::target::{LOOKUP_LIMIT, Target};
 
@@ -26,12 +27,16 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     if !words.dry_run {
         kernel::sweep_entries();
     }
-    let facts = observe(&words.attach, &target, &mut machine)?;
+    let mut facts = observe(&words.attach, &target, &mut machine)?;
     if facts.ifname_taken
         && let Some(present) = survey::present(&facts.ifname, &mut machine)?
-        && present.mark.is_some()
     {
-        return again(words, (&target, &home), (&facts, &present), &mut machine, quiet);
+        if present.unfinished && !words.dry_run {
+            take_away_unfinished(&target, &facts.ifname, &mut machine)?;
+            facts = observe(&words.attach, &target, &mut machine)?;
+        } else if present.mark.is_some() {
+            return again(words, (&target, &home), (&facts, &present), &mut machine, quiet);
+        }
     }
     let steps = plan::attach(&words.attach, &facts)?;
     if !quiet {
@@ -46,6 +51,23 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     std::mem::forget((machine, held));
     std::mem::forget((target, home));
     Ok(())
+}
+
+/// Takes away what an attach has left that was ended in the middle, by SIGKILL.
+fn take_away_unfinished(target: &Target, ifname: &IfName, machine: &mut Machine<'_>) -> Result<(), Error> {
+    log::info!("{ifname} in {:?} was never finished: it is taken away first", target.name);
+    let inventory = survey::inventory(machine)?;
+    let unfinished = inventory.attachments.iter().find(|attachment| attachment.ifname == *ifname);
+    let steps = unfinished.filter(|it| !it.doubtful).map(plan::detach).unwrap_or_default();
+    if unfinished.is_some_and(|attachment| attachment.ovs) && machine.ovs.is_none() {
+        machine.ovs = Ovs::find().ok();
+    }
+    let failures = apply::take_apart(&steps, machine);
+    machine.forget_all();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(super::detach::unfinished(target, &namespace_path(target), failures))
 }
 
 /// Does the steps and tells of it, or undoes them.

@@ -10,6 +10,7 @@ use rtnetlink::{
     LinkVlan,
 };
 
+use super::link::UNFINISHED;
 use super::{NetNs, Request};
 use crate::spec::{IpvlanMode, Mode, Sharing};
 
@@ -66,7 +67,8 @@ pub struct VethLink<'a> {
 /// The kernel refuses a peer that is to be up at once (`ENOTCONN`).
 #[must_use]
 pub fn create_veth(veth: &VethLink<'_>, netns: &NetNs) -> Request {
-    let peer = LinkUnspec::new_with_name(veth.ifname).mtu(veth.mtu).setns_by_fd(netns.as_fd().as_raw_fd());
+    let peer = LinkUnspec::new_with_name(veth.ifname).mtu(veth.mtu).link_group(UNFINISHED);
+    let peer = peer.setns_by_fd(netns.as_fd().as_raw_fd());
     let peer = with_mac(single_queues(peer), veth.mac).build();
     let host = LinkVeth::new(veth.host_ifname, veth.ifname)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
@@ -120,7 +122,7 @@ pub fn create_shared(link: &SharedLink<'_>, netns: &NetNs) -> Request {
 }
 
 fn in_netns<T>(builder: LinkMessageBuilder<T>, link: &SharedLink<'_>, netns: &NetNs) -> Request {
-    let builder = builder.mtu(link.mtu).setns_by_fd(netns.as_fd().as_raw_fd());
+    let builder = builder.mtu(link.mtu).link_group(UNFINISHED).setns_by_fd(netns.as_fd().as_raw_fd());
     create(with_mac(single_queues(builder), link.mac).build())
 }
 
@@ -146,7 +148,7 @@ pub fn create_ipoib(parent: u32, ifname: &str, pkey: Option<u16>, netns: &NetNs)
 /// `ip link add IFNAME [mtu BYTES] [address MAC] type dummy`, in the namespace of the socket, still down.
 #[must_use]
 pub fn create_dummy(ifname: &str, mtu: Option<u32>, mac: Option<[u8; 6]>) -> Request {
-    let link = LinkDummy::new(ifname);
+    let link = LinkDummy::new(ifname).link_group(UNFINISHED);
     let link = match mtu {
         Some(mtu) => link.mtu(mtu),
         None => link,

@@ -9,6 +9,10 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 use super::socket::attributes;
 use super::{KernelError, Request, RouteSocket};
 
+/// The group of a container's link that is not finished: whatever ends rpipe in the middle, the next call knows by it what
+/// to take away. The number is of no other use (`rpip`).
+pub const UNFINISHED: u32 = 0x7270_6970;
+
 /// Bytes of `struct ifinfomsg`.
 pub(super) const HEADER: usize = 16;
 /// `IFF_UP`.
@@ -24,6 +28,7 @@ const LOWER_NETNS: u16 = 37;
 const MASTER: u16 = 10;
 const LINKINFO: u16 = 18;
 const ALIAS: u16 = 20;
+const GROUP: u16 = 27;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
@@ -65,6 +70,8 @@ pub struct Link {
     pub mode: Option<&'static str>,
     /// Its alias, empty when it has none.
     pub alias: String,
+    /// Whether it is in the group of links that rpipe has not finished.
+    pub unfinished: bool,
     /// The VLAN of an 802.1Q link.
     pub vlan: Option<u16>,
     /// Whether a bridge's ports can be in different VLANs.
@@ -94,6 +101,7 @@ impl Link {
                 LOWER_NETNS => link.lower_is_elsewhere = true,
                 MASTER => link.master = number(value),
                 ALIAS => link.alias = text(value),
+                GROUP => link.unfinished = number(value) == Some(UNFINISHED),
                 LINKINFO => link.read_info(value),
                 _ => {}
             }
@@ -275,6 +283,12 @@ pub fn set_mtu(index: u32, mtu: u32) -> Request {
 pub fn set_alias(name: &str, alias: &str) -> Request {
     // A name is looked up only when no index is given (`__rtnl_setlink`, net/core/rtnetlink.c).
     change(LinkUnspec::new_with_name(name).alias(alias).build())
+}
+
+/// `ip link set dev … group default`: the link is finished.
+#[must_use]
+pub fn finish_link(index: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).link_group(0).build())
 }
 
 /// `ip link set dev … name NAME`, for a link that is down.

@@ -111,9 +111,12 @@ impl Belongings {
 /// `ip link set dev … netns … name NAME`. The kernel sets the link down, takes its addresses and tells everybody that it
 /// is gone. With `number` it is asked to be that index there, which kernels before 5.13 do not understand.
 #[must_use]
-pub fn move_link(index: u32, name: &str, netns: &NetNs, number: Option<u32>) -> Request {
-    let mut message =
-        LinkUnspec::new_with_index(index).name(name).setns_by_fd(netns.as_fd().as_raw_fd()).build();
+pub fn move_link(index: u32, name: &str, netns: &NetNs, group: u32, number: Option<u32>) -> Request {
+    let mut message = LinkUnspec::new_with_index(index)
+        .name(name)
+        .link_group(group)
+        .setns_by_fd(netns.as_fd().as_raw_fd())
+        .build();
     let number = number.and_then(|number| i32::try_from(number).ok());
     message.attributes.extend(number.map(LinkAttribute::NewIfIndex));
     change(message)

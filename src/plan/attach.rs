@@ -134,6 +134,7 @@ ip -n web link set dev eth1 up
 ip netns exec web sh -c 'echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 ip -n web route add 10.9.0.1 dev eth1 proto static
 ip -n web route add default via 10.9.0.1 dev eth1 proto static
+ip -n web link set dev eth1 group default
 "
         );
     }
@@ -156,6 +157,7 @@ nsenter --net=/proc/7/ns/net sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/disable
 nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0
 nsenter --net=/proc/7/ns/net ip link set dev eth0 up
 nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric 1024 proto static
+nsenter --net=/proc/7/ns/net ip link set dev eth0 group default
 "
         );
     }
@@ -177,6 +179,7 @@ nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric
 ip -n web route add 10.1.0.0/16 via 10.0.0.1 dev eth1 metric 7 proto static
 ip -n web route add 10.2.0.0/16 via 10.9.9.9 dev eth1 metric 7 proto static
 ip -n web -6 route add fd00::/8 dev eth1 metric 7 proto static
+ip -n web link set dev eth1 group default
 "
             )
         );

@@ -45,6 +45,7 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
         let old = if v4 { facts.default_v4.clone() } else { facts.default_v6.clone() };
         Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(asked, v4), old }
     }));
+    steps.push(Step::Finish { ifname: ifname() });
 }
 
 /// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are

@@ -12,6 +12,8 @@ use super::{Facts, Found, UplinkKind, default_metric};
 /// An interface of the target under the name that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
+    /// Whether an attach was ended in the middle of making it.
+    pub unfinished: bool,
     /// Its mark; without one it is somebody else's.
     pub mark: Option<Mark>,
     /// The kind of link.

@@ -186,6 +186,9 @@ impl<'a> Script<'a> {
                     old.dev.as_ref().map(|dev| format!(" dev {}", quote(dev.as_str()))).unwrap_or_default();
                 inside(format!("{}route replace default{via}{dev}{}", family(*v4), metric_words(old.metric)))
             }
+            Step::Finish { ifname } => {
+                inside(format!("link set dev {} group default", quote(ifname.as_str())))
+            }
             Step::ClearLink { ifname } => {
                 let name = quote(ifname.as_str());
                 let clear = |words: &str| inside(format!("{words} dev {name} scope global"));

@@ -263,6 +263,11 @@ pub enum Step {
         /// What it was.
         old: OldDefault,
     },
+    /// Say that the container's link is all that it is to be. Until then the next call knows it for unfinished.
+    Finish {
+        /// Its name.
+        ifname: IfName,
+    },
     /// Take all addresses and routes from a link of the target, which stays up.
     ClearLink {
         /// Its name.
@@ -367,6 +372,7 @@ impl Step {
             | Self::RestoreDefault { .. }
             | Self::ReplaceDefault { .. }
             | Self::RefillLink { .. }
+            | Self::Finish { .. }
             | Self::RestoreMac { .. }
             | Self::SetPortVlan { .. }
             | Self::LeaveVlan { .. }
@@ -404,6 +410,7 @@ impl Step {
             | Self::SetMtu { ifname, .. }
             | Self::ReplaceDefault { dev: ifname, .. }
             | Self::ClearLink { ifname }
+            | Self::Finish { ifname }
             | Self::RefillLink { ifname }
             | Self::SetAlias { side: Side::Target, ifname, .. }
             | Self::EnableIpv6 { ifname }

@@ -41,6 +41,7 @@ impl Step {
             Self::EndLease { .. } => "end_lease",
             Self::RestoreMac { .. } => "restore_mac",
             Self::RestoreDefault { .. } => "restore_default",
+            Self::Finish { .. } => "finish",
             Self::ClearLink { .. } => "clear_link",
             Self::RefillLink { .. } => "refill_link",
             Self::ReplaceDefault { .. } => "replace_default",
@@ -124,6 +125,7 @@ impl fmt::Display for Step {
                     None => Ok(()),
                 }
             }
+            Self::Finish { ifname } => write!(f, "finishing {ifname}"),
             Self::ClearLink { ifname } => write!(f, "taking all addresses and routes from {ifname}"),
             Self::ReplaceDefault { old, dev, .. } => {
                 f.write_str("putting the old default route back")?;
