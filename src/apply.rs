@@ -15,6 +15,7 @@ use crate::phy;
 use crate::plan::{LeaseRequest, OvsChange, Side, Step};
 use crate::signals::Held;
 use crate::spec::IfName;
+use crate::survey;
 
 /// The undo of everything that was done, armed until it is dropped.
 #[derive(Debug, Default)]
@@ -137,6 +138,11 @@ fn is_done(step: &Step, machine: &mut Machine<'_>) -> bool {
         Step::LinkNamespace { entry, .. } => {
             kernel::look_up_entry(entry.as_str(), machine.netns) == EntryState::Right
         }
+        Step::CreateVlan { parent, name, vlan } => {
+            let parent = machine.index(Side::Host, parent).ok();
+            let link = kernel::find_link(&mut machine.host, name.as_str()).ok().flatten();
+            link.is_some_and(|link| link.vlan == Some(vlan.id()) && link.lower == parent)
+        }
         Step::CreateBridge { name, .. } => {
             let link = kernel::find_link(&mut machine.host, name.as_str()).ok().flatten();
             link.is_some_and(|link| link.kind.as_deref() == Some("bridge"))
@@ -206,6 +212,7 @@ fn socket_of(step: &Step) -> Option<Side> {
         | Step::CreateShared { .. }
         | Step::CreateIpoib { .. }
         | Step::MoveLink { phy: None, .. }
+        | Step::DeleteVlan { .. }
         | Step::DeleteBridge { .. } => Some(Side::Host),
         Step::SetLink { side, .. } | Step::DeleteLink { side, .. } | Step::SetAlias { side, .. } => {
             Some(*side)
@@ -305,7 +312,9 @@ fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelErro
         }
         Step::ReplaceDefault { v4, old, .. } => kernel::add_old_default(index, old, *v4),
         Step::SetMac { mac, .. } | Step::RestoreMac { mac, .. } => kernel::set_mac(index, mac.bytes()),
-        Step::DeleteLink { .. } | Step::DeleteBridge { .. } => kernel::delete_link(index),
+        Step::DeleteLink { .. } | Step::DeleteVlan { .. } | Step::DeleteBridge { .. } => {
+            kernel::delete_link(index)
+        }
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
@@ -430,6 +439,16 @@ fn take_back(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Resul
         // With another port, or an address that was set, the kernel has seen to it itself
         // (`br_stp_recalculate_bridge_id`, net/bridge/br_stp_if.c).
         if link.is_none_or(|link| link.address != [0; 6]) {
+            return Ok(());
+        }
+    }
+    if let Step::DeleteVlan { name } = step {
+        let index = match machine.index(Side::Host, name) {
+            Err(error) if error.errno == ENODEV => return Ok(()),
+            index => index?,
+        };
+        if survey::is_used(index, machine)? {
+            info!("{name} stays: somebody else uses it by now");
             return Ok(());
         }
     }

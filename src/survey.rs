@@ -94,6 +94,19 @@ pub fn is_used_elsewhere(index: u32, home: &NetNs, but: &NetNs) -> bool {
     })
 }
 
+/// Whether an interface in any namespace is on the host's link of that number.
+///
+/// # Errors
+/// The kernel's refusal on the host or in the target.
+pub fn is_used(index: u32, machine: &mut Machine<'_>) -> Result<bool, KernelError> {
+    let on_it = |link: &Link| link.lower == Some(index);
+    let here =
+        kernel::all_links(&mut machine.host)?.iter().any(|link| on_it(link) && !link.lower_is_elsewhere);
+    let there =
+        kernel::all_links(&mut machine.target)?.iter().any(|link| on_it(link) && link.lower_is_elsewhere);
+    Ok(here || there || is_used_elsewhere(index, machine.home, machine.netns))
+}
+
 /// The host's end of an attachment.
 #[derive(Debug, Default)]
 pub struct HostEnd {

@@ -1,6 +1,10 @@
 //! `rpipe [attach] UPLINK TARGET ADDRESS …`
 
+use std::fs::File;
+use std::time::Duration;
+
 use nix::errno::Errno;
+use nix::fcntl::Flock;
 
 use crate::apply::{self, Armed, Cause, UndoFailure};
 use crate::cli::AttachWords;
@@ -24,6 +28,7 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let home = own_namespace()?;
     let target = Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT))?;
     let mut machine = open_machine(&home, &target, &words.attach)?;
+    let turn = if words.dry_run { None } else { Some(take_turn(&target)?) };
     if !words.dry_run {
         kernel::sweep_entries();
     }
@@ -48,7 +53,7 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     carry_out(words, (&target, &facts), &steps, &mut machine, &held, quiet)?;
     // The process ends here, and the kernel closes everything at once, faster than we can one by one.
-    std::mem::forget((machine, held));
+    std::mem::forget((machine, held, turn));
     std::mem::forget((target, home));
     Ok(())
 }
@@ -95,6 +100,16 @@ pub fn carry_out(
 /// The namespace rpipe runs in.
 pub fn own_namespace() -> Result<NetNs, Error> {
     NetNs::own().map_err(|error| Error::kernel("opening rpipe's own network namespace", error))
+}
+
+/// How long another rpipe may work on the same container before this one gives up.
+const TURN: Duration = Duration::from_secs(30);
+
+/// Two calls for the same container come one after the other.
+pub fn take_turn(target: &Target) -> Result<Flock<File>, Error> {
+    target.netns.lock(TURN).map_err(|error| {
+        Error::kernel(format!("waiting for another rpipe that works on {:?}", target.name), error)
+    })
 }
 
 /// Opens both sides for this attach.

@@ -13,7 +13,7 @@ use crate::spec::IfName;
 use crate::survey::{self, Inventory};
 use crate::target::{LOOKUP_LIMIT, Target};
 
-use super::attach::{namespace_path, own_namespace};
+use super::attach::{namespace_path, own_namespace, take_turn};
 
 /// Takes attachments of a container apart. A container that is gone has none any more, and that is fine.
 pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
@@ -32,6 +32,7 @@ pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
     let mut machine = Machine::open(&home, &target.netns, false).map_err(|error| {
         Error::kernel(format!("entering the network namespace of {:?}", target.name), error)
     })?;
+    let _turn = take_turn(&target)?;
     kernel::sweep_entries();
     let inventory = survey::inventory(&mut machine)?;
     let chosen = choose(words, &target, &inventory)?;

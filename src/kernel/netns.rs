@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, fstat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
@@ -78,6 +79,30 @@ impl NetNs {
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         self.id == other.id
+    }
+
+    /// Waits for its turn, at most `limit`: whoever else works on this namespace has it locked until it ends. Equal to
+    /// `flock /proc/PID/ns/net`.
+    ///
+    /// The lock is one of the namespace's own file, so there is no file to be left behind, and the kernel takes it away
+    /// with the process.
+    ///
+    /// # Errors
+    /// `EWOULDBLOCK` when it does not get its turn in time.
+    pub fn lock(&self, limit: Duration) -> Result<Flock<File>, KernelError> {
+        let end = Instant::now() + limit;
+        let mut file = self.file.try_clone()?;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(lock),
+                // The kernel tells nobody when a lock is free who will not wait for it without end.
+                Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < end => {
+                    file = back;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err((_, errno)) => return Err(errno.into()),
+            }
+        }
     }
 
     /// Runs `work` inside the namespace and comes back. Equal to `nsenter --net=…`.

@@ -214,7 +214,9 @@ impl<'a> Script<'a> {
             Step::Ovs(change) => {
                 change.words().iter().fold("ovs-vsctl".to_owned(), |line, word| line + " " + &quote(word))
             }
-            Step::DeleteBridge { name } => format!("ip link delete dev {}", quote(name.as_str())),
+            Step::DeleteVlan { name } | Step::DeleteBridge { name } => {
+                format!("ip link delete dev {}", quote(name.as_str()))
+            }
         }
     }
 

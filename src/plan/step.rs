@@ -295,6 +295,11 @@ pub enum Step {
         /// Its name.
         ifname: IfName,
     },
+    /// Delete an 802.1Q interface unless somebody else uses it by now.
+    DeleteVlan {
+        /// Its name.
+        name: IfName,
+    },
     /// Delete a bridge unless somebody else uses it by now.
     DeleteBridge {
         /// Its name.
@@ -321,7 +326,7 @@ impl Step {
                 std::iter::once(delete(Side::Host, host_ifname)).chain(restore).collect()
             }
             Self::Ovs(change) => change.undo().into_iter().collect(),
-            Self::CreateVlan { name, .. } => vec![delete(Side::Host, name)],
+            Self::CreateVlan { name, .. } => vec![Self::DeleteVlan { name: name.clone() }],
             Self::CreateShared { ifname, .. }
             | Self::CreateIpoib { ifname, .. }
             | Self::CreateDummy { ifname, .. } => vec![delete(Side::Target, ifname)],
@@ -383,6 +388,7 @@ impl Step {
             | Self::RestoreAddresses { .. }
             | Self::DeleteLink { .. }
             | Self::DeleteBridge { .. }
+            | Self::DeleteVlan { .. }
             | Self::UnlinkNamespace { .. } => Vec::new(),
         }
     }
@@ -402,6 +408,7 @@ impl Step {
             | Self::MoveLink { from: link, .. }
             | Self::RestoreSettings { ifname: link }
             | Self::RestoreAddresses { ifname: link }
+            | Self::DeleteVlan { name: link }
             | Self::DeleteBridge { name: link } => Some((Side::Host, link)),
             Self::SetLink { side, ifname, .. } | Self::DeleteLink { side, ifname } => Some((*side, ifname)),
             Self::Rename { from: ifname, .. }

@@ -46,6 +46,7 @@ impl Step {
             Self::RefillLink { .. } => "refill_link",
             Self::ReplaceDefault { .. } => "replace_default",
             Self::DeleteLink { .. } => "delete_link",
+            Self::DeleteVlan { .. } => "delete_vlan",
             Self::DeleteBridge { .. } => "delete_bridge",
             Self::Ovs(change) => change.word(),
         }
@@ -133,6 +134,7 @@ impl fmt::Display for Step {
                 write!(f, " over {dev}")
             }
             Self::DeleteLink { ifname, .. } => write!(f, "deleting {ifname}"),
+            Self::DeleteVlan { name } => write!(f, "deleting {name}"),
             Self::DeleteBridge { name } => write!(f, "deleting bridge {name}"),
             Self::Ovs(change) => change.fmt(f),
         }
