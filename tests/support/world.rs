@@ -23,6 +23,8 @@ read -r pid rest </proc/self/stat
 mount -t proc proc /proc
 mount -t tmpfs tmpfs /run
 mkdir /run/netns /run/lock
+# The kernel's own link-local addresses would come in their own time, in the middle of a comparison.
+echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode
 ip link set lo up
 echo \"$pid\"
 exec 3<&0
@@ -180,14 +182,20 @@ impl World {
              ip link add {name}p type veth peer name {name}q
              ip link set {name}p master {name}
              for link in {name} {name}p {name}q; do ip link set $link addrgenmode none; ip link set $link up; done
-             ip addr add {address} dev {name}"
+             ip addr add {address} dev {name}
+             # The kernel settles the state of links in its own time, which a comparison must not see.
+             for try in $(seq 500); do
+                 [ \"$(ip -br link show dev {name}q | grep -c ' UP ')$(ip -br link show dev {name} | grep -c ' UP ')\" = 11 ] && exit
+                 sleep 0.01
+             done
+             exit 1"
         ))
         .ok();
     }
 
     /// A container without an engine: a process in a network namespace of its own.
     pub fn container(&self) -> Container<'_> {
-        let script = "ip link set lo up; echo $$; exec sleep infinity";
+        let script = "ip link set lo up; echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode; echo $$; exec sleep infinity";
         let mut child = self
             .command("unshare")
             .args(["--net", "--", "sh", "-euc", script])
