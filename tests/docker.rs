@@ -225,3 +225,56 @@ fn docker_host_says_where_the_engine_is() {
     assert!(said.contains("tcp://127.0.0.1:2375"), "{said}");
     world.sh("mv /run/elsewhere.sock /run/docker.sock").ok();
 }
+
+#[test]
+fn the_report_names_whose_network_is_shared() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let docker = Docker::new(&world);
+    docker.run("first", "--net=none");
+    docker.run("second", "--net=container:first");
+    let report = |line: &str| -> serde_json::Value { serde_json::from_str(&world.line(line).ok()).unwrap() };
+    let second = report("--json br0 second 10.0.0.2/24");
+    assert_eq!((&second["target"], &second["shares"]), (&"second".into(), &"first".into()));
+    let first = report("--json br0 -i eth2 first 10.0.0.3/24");
+    assert_eq!(first["shares"], serde_json::Value::Null);
+    assert_eq!(docker.container("first").links(), ["lo", "eth1", "eth2"]);
+}
+
+#[test]
+fn one_question_finds_a_container_that_has_just_started() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let docker = Docker::new(&world);
+    // Started and looked up without a pause.
+    let rpipe = support::RPIPE;
+    world
+        .sh(&format!(
+            "docker run -d --name test01 --net=none bb:1 sleep 1000000 >/dev/null
+             strace -f -qq -e trace=connect,execve -o /run/trace {rpipe} br0 test01 10.0.0.2/24"
+        ))
+        .ok();
+    let trace = world.run("cat /run/trace").ok();
+    assert_eq!(trace.matches("docker.sock").count(), 1, "{trace}");
+    assert_eq!(trace.matches("execve(").count(), 1, "{trace}");
+    assert_eq!(docker.container("test01").links(), ["lo", "eth1"]);
+}
+
+#[test]
+fn a_name_that_nobody_knows() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let docker = Docker::new(&world);
+    docker.run("test01", "--net=none");
+    world.ip("netns add test03");
+    let said = world.line("br0 tset01 10.0.0.2/24").refused(1);
+    assert_eq!(
+        said,
+        "rpipe: target \"tset01\": nobody knows it (docker: no such container; netns: no such entry; \
+         not on this host: podman, containerd, cri, oci; did you mean docker:test01 or netns:test03?)"
+    );
+    let said = world.line("br0 docker:tset01 10.0.0.2/24").refused(1);
+    assert_eq!(said, "rpipe: target \"docker:tset01\": no such container (did you mean docker:test01?)");
+    let output = world.line("-v br0 test01 10.0.0.2/24");
+    assert!(output.stderr.contains("target \"test01\": docker \"test01\", process"), "{output:?}");
+}

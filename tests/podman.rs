@@ -78,6 +78,7 @@ fn a_container_of_a_user() {
     let pid = podman.pid("web");
     let (report, refusal) = lives_and_dies(&world, "podman:web", &pid, || {
         podman.podman("rm -f -t 0 web");
+        until("the monitor goes too", || world.run("pgrep -x conmon").code() != 0);
     });
     assert_eq!(report["runtime"], "podman");
     assert_eq!(report["target"], "web");

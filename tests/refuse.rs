@@ -187,6 +187,33 @@ fn what_is_no_network_namespace() {
 }
 
 #[test]
+fn a_process_that_is_on_its_way_out() {
+    // The first thread has ended and given back its namespaces, and the process has not ended: as every process is for a
+    // moment, held there.
+    let program = "#include <pthread.h>\n#include <unistd.h>\n#include <stdio.h>\n
+        static pthread_t first;
+        static void *go(void *x) { pthread_join(first, 0); puts(\"up\"); fflush(stdout); for (;;) pause(); }
+        int main() { pthread_t t; first = pthread_self(); pthread_create(&t, 0, go, 0); pthread_exit(0); }";
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    world.sh(&format!("cat >/run/out.c <<'END'\n{program}\nEND\ncc -pthread -o /run/out /run/out.c")).ok();
+    let mut command = world.command("unshare");
+    let script = "echo $$; exec /run/out";
+    command.args(["--net", "sh", "-c", script]).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let pid = lines.next().unwrap().unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "up");
+    let said = world.line(&format!("br0 pid:{pid} 10.0.0.2/24")).refused(1);
+    assert_eq!(
+        said,
+        format!("rpipe: target \"pid:{pid}\": the process ended while it was being looked up (try again)")
+    );
+    drop(world);
+    child.wait().unwrap();
+}
+
+#[test]
 fn an_engine_that_does_not_answer_is_given_up() {
     let world = World::new();
     world.bridge("br0", "10.0.0.1/24");

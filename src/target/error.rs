@@ -406,7 +406,7 @@ impl fmt::Display for TargetError {
             }
         }
         if !near.is_empty() {
-            remedies.insert(0, format!("did you mean {}?", near.join(" or ")));
+            remedies.push(format!("did you mean {}?", near.join(" or ")));
         }
         if remedies.is_empty() { Ok(()) } else { write!(f, " ({})", remedies.join("; ")) }
     }

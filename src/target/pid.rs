@@ -45,7 +45,8 @@ pub(super) fn pin(pid: i32) -> Result<(Process, NetNs), Refusal> {
         return Err(Refusal::NoProcess);
     }
     let netns = process.netns().map_err(|error| match error.errno {
-        Errno::ESRCH => Refusal::Ended,
+        // A process on its way out gives its namespaces back before its pidfd tells of the end (do_exit, kernel/exit.c).
+        Errno::ESRCH | Errno::ENOENT => Refusal::Ended,
         _ => Refusal::kernel(process.netns_path().display(), error),
     })?;
     Ok((process, netns))
