@@ -3,6 +3,8 @@
 mod attach;
 mod detach;
 mod exec;
+mod gc;
+mod list;
 mod program;
 mod run;
 mod wait;
@@ -25,6 +27,8 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
         }
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
         Verb::Detach(words) => detach::detach(&words, asked.quiet)?,
+        Verb::List(words) => list::list(&words, asked.quiet)?,
+        Verb::Gc(words) => gc::gc(&words, asked.quiet)?,
         Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words)?,
         Verb::Exec(exec) => return exec::exec(&exec),

@@ -43,6 +43,16 @@ pub struct Nic {
     pub alias: String,
 }
 
+impl Nic {
+    /// The alias that it gets back. Who had the interface may have changed the mark: what would pass for a mark of the
+    /// host's, or steer a terminal, is left out.
+    #[must_use]
+    pub fn old_alias(&self) -> &str {
+        let suspect = self.alias.starts_with("rpipe ") || self.alias.chars().any(char::is_control);
+        if suspect { "" } else { &self.alias }
+    }
+}
+
 /// A mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
