@@ -28,8 +28,14 @@ _rpipe() {
             rpipe,exec)
                 cmd="rpipe__subcmd__exec"
                 ;;
+            rpipe,gc)
+                cmd="rpipe__subcmd__gc"
+                ;;
             rpipe,help)
                 cmd="rpipe__subcmd__help"
+                ;;
+            rpipe,list)
+                cmd="rpipe__subcmd__list"
                 ;;
             rpipe,route)
                 cmd="rpipe__subcmd__route"
@@ -58,8 +64,14 @@ _rpipe() {
             rpipe__subcmd__help,exec)
                 cmd="rpipe__subcmd__help__subcmd__exec"
                 ;;
+            rpipe__subcmd__help,gc)
+                cmd="rpipe__subcmd__help__subcmd__gc"
+                ;;
             rpipe__subcmd__help,help)
                 cmd="rpipe__subcmd__help__subcmd__help"
+                ;;
+            rpipe__subcmd__help,list)
+                cmd="rpipe__subcmd__help__subcmd__list"
                 ;;
             rpipe__subcmd__help,route)
                 cmd="rpipe__subcmd__help__subcmd__route"
@@ -86,7 +98,7 @@ _rpipe() {
 
     case "${cmd}" in
         rpipe)
-            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --timeout --replace --dry-run --json --help --version attach detach run exec route rule tc wait completions help"
+            opts="-v -q -i -l -a -h -V --verbose --quiet --ifname --host-ifname --type --mode --direct-phys --mtu --metric --route --no-default --dhcp-timeout --family --timeout --replace --dry-run --json --help --version attach detach list gc run exec route rule tc wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,8 +377,22 @@ _rpipe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rpipe__subcmd__gc)
+            opts="-v -q -h --dry-run --json --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rpipe__subcmd__help)
-            opts="attach detach run exec route rule tc wait completions help"
+            opts="attach detach list gc run exec route rule tc wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -435,7 +461,35 @@ _rpipe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rpipe__subcmd__help__subcmd__gc)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rpipe__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rpipe__subcmd__help__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -512,6 +566,27 @@ _rpipe() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rpipe__subcmd__list)
+            opts="-v -q -h --timeout --json --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

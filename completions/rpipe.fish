@@ -21,7 +21,7 @@ function __fish_rpipe_using_subcommand
     set -l cmd (__fish_rpipe_needs_command)
     test -z "$cmd"
     and return 1
-    contains -- $cmd[1] attach detach run exec route rule tc wait completions help
+    contains -- $cmd[1] attach detach list gc run exec route rule tc wait completions help
     or set cmd attach
     contains -- $cmd[1] $argv
 end
@@ -54,6 +54,8 @@ complete -c rpipe -n "__fish_rpipe_needs_command" -s h -l help -d 'Print help (s
 complete -c rpipe -n "__fish_rpipe_needs_command" -s V -l version -d 'Print version'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "attach" -d 'Attach a running container to a network (the verb may be left out)'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "detach" -d 'Take an attachment back'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "list" -d 'Show what is attached, and what of it has changed since'
+complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "gc" -d 'Remove what dead containers left behind'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "run" -d 'Run a command in a fresh network namespace, attached; everything is gone when it ends'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "exec" -d 'Run a command in the network namespace of a container'
 complete -c rpipe -n "__fish_rpipe_needs_command" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
@@ -94,6 +96,16 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -l json -d 'Print wh
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand list" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand list" -l json -d 'Print JSON instead of a table'
+complete -c rpipe -n "__fish_rpipe_using_subcommand list" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand list" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -l dry-run -d 'Print the plan as a shell script and change nothing'
+complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -l json -d 'Print what was done as JSON; with --dry-run the steps'
+complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
+complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -s q -l quiet -d 'No status line, not even on a terminal'
+complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s i -l ifname -d 'Name of the interface inside the container [default: eth1; ib0 on InfiniBand]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l type -d 'How the interface shares an uplink that is no bridge: macvlan, or ipvlan with the uplink\'s MAC address [default: macvlan]' -r -f -a "macvlan\t''
@@ -142,15 +154,17 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s h -l help -d 'Print
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "attach" -d 'Attach a running container to a network (the verb may be left out)'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "detach" -d 'Take an attachment back'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "run" -d 'Run a command in a fresh network namespace, attached; everything is gone when it ends'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "exec" -d 'Run a command in the network namespace of a container'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "rule" -d 'Show or change the routing rules of a container: `ip rule` in its namespace'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "tc" -d 'Show or change the traffic control of a container: `tc` in its namespace'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "wait" -d 'Wait until an interface is there (also: rpipe --wait)'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach run exec route rule tc wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "attach" -d 'Attach a running container to a network (the verb may be left out)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "detach" -d 'Take an attachment back'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "list" -d 'Show what is attached, and what of it has changed since'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "gc" -d 'Remove what dead containers left behind'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "run" -d 'Run a command in a fresh network namespace, attached; everything is gone when it ends'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "exec" -d 'Run a command in the network namespace of a container'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "route" -d 'Show or change the routes of a container: `ip route` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "rule" -d 'Show or change the routing rules of a container: `ip rule` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "tc" -d 'Show or change the traffic control of a container: `tc` in its namespace'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "wait" -d 'Wait until an interface is there (also: rpipe --wait)'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c rpipe -n "__fish_rpipe_using_subcommand help; and not __fish_seen_subcommand_from attach detach list gc run exec route rule tc wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rpipe -n "not __fish_rpipe_using_subcommand run" -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -f -a "bash zsh fish"

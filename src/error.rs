@@ -78,6 +78,8 @@ pub enum Error {
         /// What is left.
         left: Vec<Left>,
     },
+    /// Not everything that is left over could be put in order.
+    Collect(Vec<Left>),
     /// Several attachments, and none is named.
     WhichOne {
         /// The target's name.
@@ -214,6 +216,10 @@ impl fmt::Display for Error {
             }
             Self::Detach { target, left } => {
                 write!(f, "detaching {target:?}: not everything could be taken back")?;
+                left.iter().try_for_each(|left| write!(f, "; {left}"))
+            }
+            Self::Collect(left) => {
+                f.write_str("collecting leftovers: not everything could be put in order")?;
                 left.iter().try_for_each(|left| write!(f, "; {left}"))
             }
             Self::WhichOne { target, names } => {

@@ -18,11 +18,14 @@
 //! get a lease, in processes of their own.
 
 pub mod apply;
+pub mod census;
 pub mod cli;
 pub mod commands;
 pub mod dhcp;
 pub mod error;
 pub mod kernel;
+pub mod leftovers;
+pub mod listing;
 pub mod machine;
 pub mod observe;
 pub mod ovs;

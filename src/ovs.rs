@@ -3,6 +3,7 @@
 //! IO. Its database has a protocol of its own, for which this program is the documented way in. It gets its words as they
 //! are, never through a shell, has a limit of time, and is only run where the uplink can be a bridge of Open vSwitch.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::process::ExitStatusExt;
@@ -51,6 +52,17 @@ pub enum KnownUplink {
     Port,
     /// It does not know it.
     Nothing,
+}
+
+/// What the database has of ours, and the ports that it has.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// The names of all ports.
+    pub ports: HashSet<String>,
+    /// The interfaces whose record says that they were made for a container.
+    pub of_containers: Vec<String>,
+    /// The bridges that rpipe made: the name, the MAC address that it set, and the names of the ports.
+    pub bridges: Vec<(String, Option<Mac>, Vec<String>)>,
 }
 
 /// A change that failed, and whether something may have been changed all the same.
@@ -108,11 +120,45 @@ impl Ovs {
                 None => KnownUplink::Nothing,
             },
             error: first(2).and_then(|row| row.first()).and_then(Value::as_str).map(one_line),
-            port: record.map(|ids| {
-                let keys = pairs(ids).filter_map(|(key, _)| key.as_str());
-                keys.into_iter().any(|key| key.starts_with("rpipe.") || key.starts_with("pipework."))
-            }),
+            port: record.map(is_of_container),
         })
+    }
+
+    /// Asks for everything that is of rpipe's making.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn records(&self) -> Result<Records, KernelError> {
+        let mut tables = self
+            .ask(&[
+                &["--columns=_uuid,name", "list", "Port"],
+                &["--columns=name,external_ids", "list", "Interface"],
+                &["--columns=name,external_ids,other_config,ports", "list", "Bridge"],
+            ])?
+            .into_iter();
+        let mut rows = || tables.next().unwrap_or_default();
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let uuid = |value: &Value| text(value.get(1));
+        let ports: HashMap<_, _> =
+            rows().iter().filter_map(|row| Some((uuid(row.first()?)?, text(row.get(1))?))).collect();
+        let of_containers = rows()
+            .iter()
+            .filter(|row| row.get(1).is_some_and(is_of_container))
+            .filter_map(|row| text(row.first()))
+            .collect();
+        let ours = |row: &&Vec<Value>| {
+            row.get(1).is_some_and(|ids| pairs(ids).any(|(key, _)| key == "rpipe.created"))
+        };
+        let bridge = |row: &Vec<Value>| {
+            let mac = pairs(row.get(2)?)
+                .find(|(key, _)| *key == "hwaddr")
+                .and_then(|(_, mac)| mac.as_str()?.parse().ok());
+            let ids = members(row.get(3)?);
+            let named = ids.filter_map(|id| ports.get(&uuid(id)?).cloned()).collect();
+            Some((text(row.first())?, mac, named))
+        };
+        let bridges = rows().iter().filter(ours).filter_map(bridge).collect();
+        Ok(Records { of_containers, bridges, ports: ports.into_values().collect() })
     }
 
     /// Queries in one run: the rows of each.
@@ -302,6 +348,19 @@ pub fn wait_for_link(machine: &mut Machine<'_>, name: &IfName) -> Result<Link, K
 fn pairs(map: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     let pairs = map.get(1).and_then(Value::as_array).into_iter().flatten();
     pairs.filter_map(|pair| Some((pair.get(0)?, pair.get(1)?)))
+}
+
+/// The members of an OVSDB set: `["set", [member, …]]`, or the one member itself.
+fn members(set: &Value) -> impl Iterator<Item = &Value> {
+    let of_set = set.get(1).and_then(Value::as_array);
+    let alone = of_set.is_none().then_some(set);
+    of_set.into_iter().flatten().chain(alone)
+}
+
+/// Whether `external-ids` say that it was made for a container.
+fn is_of_container(ids: &Value) -> bool {
+    let mut keys = pairs(ids).filter_map(|(key, _)| key.as_str());
+    keys.any(|key| key.starts_with("rpipe.") || key.starts_with("pipework."))
 }
 
 /// Words of another program as a part of one of our lines.

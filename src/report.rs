@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::listing::{Listed, table};
 use crate::plan::{Script, Step};
 
 /// One attachment, in the keys of the JSON report.
@@ -58,6 +59,17 @@ pub struct Detached {
     pub kind: String,
     /// Whether anything was changed.
     pub changed: bool,
+}
+
+/// Something that `gc` has put in order, in the keys of the JSON report.
+#[derive(Debug, Serialize)]
+pub struct Collected {
+    /// What it is: `bridge`, `vlan`, `ovs_port`, `ovs_bridge`, `namespace_link`; `nic` for an interface that came home.
+    pub what: &'static str,
+    /// Its name; for an interface the one that it has again.
+    pub name: String,
+    /// The name that an interface came home with, null for what was removed.
+    pub from: Option<String>,
 }
 
 /// A step in the JSON of `--dry-run`.
@@ -131,6 +143,49 @@ pub fn detached(done: &[Detached], json: bool, quiet: bool) -> Result<(), Error>
     Ok(())
 }
 
+/// Prints what is attached: a table, or JSON.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn listed(rows: &[Listed], json: bool, quiet: bool) -> Result<(), Error> {
+    if json {
+        return print_json(&rows);
+    }
+    if rows.is_empty() && !quiet && io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr(), "nothing is attached");
+    }
+    show(&table(rows))
+}
+
+/// Tells what `gc` has done: JSON on standard output when it was asked for, else a line each on standard error.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn collected(done: &[Collected], json: bool, quiet: bool) -> Result<(), Error> {
+    if json {
+        return print_json(&done);
+    }
+    if !quiet {
+        for Collected { what, name, from } in done {
+            match (*what, from) {
+                (_, Some(from)) if from != name => tell(&format!("{from} came home and is {name} again")),
+                (_, Some(_)) => tell(&format!("{name} came home and is as it was")),
+                ("namespace_link", _) => tell(&format!("removed /var/run/netns/{name}: its process is gone")),
+                ("vlan", _) => tell(&format!("removed 802.1Q interface {name}: nobody uses it")),
+                ("ovs_port", _) => {
+                    tell(&format!("removed port {name} of Open vSwitch: its container is gone"));
+                }
+                ("ovs_bridge", _) => tell(&format!("removed Open vSwitch bridge {name}: it was empty")),
+                _ => tell(&format!("removed {what} {name}: it was empty")),
+            }
+        }
+        if done.is_empty() && io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr(), "nothing is left over");
+        }
+    }
+    Ok(())
+}
+
 /// Prints a plan: as a script, or its steps as JSON.
 ///
 /// # Errors
@@ -151,7 +206,16 @@ pub fn planned(steps: &[Step], script: &Script<'_>, json: bool) -> Result<(), Er
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), Error> {
-    let mut text = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    let json = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        // JSON lets these stand as they are, and a terminal obeys them.
+        if c.is_control() {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
     text.push('\n');
     show(&text)
 }

@@ -2,6 +2,8 @@
 //!
 //! IO, read-only. The answer is a plain [`Present`].
 
+use std::collections::HashMap;
+
 use crate::error::Error;
 use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket};
 use crate::machine::Machine;
@@ -22,7 +24,8 @@ fn look(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Present>, K
     machine.learn(Side::Target, ifname, link.clone());
     let addresses = kernel::addresses(&mut machine.target, Some(link.index))?;
     let routes = kernel::routes(&mut machine.target, Some(link.index))?;
-    let host = host_end(&link, &mut machine.host)?;
+    let home = kernel::neighbour(&mut machine.target, machine.home)?;
+    let host = host_end(&link, home, &mut Host::Asked(&mut machine.host))?;
     Ok(Some(described(&link, &addresses, &routes, host)))
 }
 
@@ -42,12 +45,13 @@ pub struct Inventory {
 /// # Errors
 /// When the kernel does not answer a question.
 pub fn inventory(machine: &mut Machine<'_>) -> Result<Inventory, Error> {
-    take_stock(&mut machine.target, &mut machine.host)
-        .map_err(|error| Error::kernel("looking at the attachments", error))
+    take_stock(machine).map_err(|error| Error::kernel("looking at the attachments", error))
 }
 
-fn take_stock(target: &mut RouteSocket, host: &mut RouteSocket) -> Result<Inventory, KernelError> {
+fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
+    let (target, host) = (&mut machine.target, &mut machine.host);
     let links = kernel::all_links(target)?;
+    let home = kernel::neighbour(target, machine.home)?;
     let mut inventory = Inventory::default();
     let is_ours =
         |link: &Link| link.unfinished || link.alias.parse::<Mark>().is_ok_and(|mark| mark.role == Role::Link);
@@ -64,12 +68,12 @@ fn take_stock(target: &mut RouteSocket, host: &mut RouteSocket) -> Result<Invent
             inventory.others.push(ifname);
             continue;
         }
-        let end = host_end(&link, host)?;
+        let end = host_end(&link, home, &mut Host::Asked(host))?;
         let ovs = end.ovs;
         inventory.vlan_links.extend(end.vlan_link.clone().map(|vlan| (ifname.clone(), vlan)));
         let present = described(&link, &addresses, &routes, end);
         // Hardware has no kind, and what is on a link of another namespace was made from there.
-        let from_outside = link.kind.is_none() || link.lower_is_elsewhere;
+        let from_outside = link.kind.is_none() || link.lower_is_elsewhere();
         let moved = present.mark.as_ref().is_some_and(|mark| mark.nic.is_some());
         let doubtful = moved && !from_outside;
         inventory.attachments.push(Attachment { ifname, present, ovs, doubtful, vlan_link: None });
@@ -81,8 +85,8 @@ fn take_stock(target: &mut RouteSocket, host: &mut RouteSocket) -> Result<Invent
 /// is: numbers of yet another namespace count as well.
 #[must_use]
 pub fn is_used_elsewhere(index: u32, home: &NetNs, but: &NetNs) -> bool {
-    let on_it = |link: &Link| link.lower == Some(index) && link.lower_is_elsewhere;
-    kernel::namespaces(home).iter().filter(|(_, netns)| !netns.is(but)).any(|(path, netns)| {
+    let on_it = |link: &Link| link.lower == Some(index) && link.lower_is_elsewhere();
+    kernel::namespaces(home).filter(|(_, netns)| !netns.is(but)).any(|(path, netns)| {
         let links = netns.enter(home, RouteSocket::open).and_then(|socket| kernel::all_links(&mut socket?));
         match links {
             Ok(links) => links.iter().any(on_it),
@@ -101,10 +105,28 @@ pub fn is_used_elsewhere(index: u32, home: &NetNs, but: &NetNs) -> bool {
 pub fn is_used(index: u32, machine: &mut Machine<'_>) -> Result<bool, KernelError> {
     let on_it = |link: &Link| link.lower == Some(index);
     let here =
-        kernel::all_links(&mut machine.host)?.iter().any(|link| on_it(link) && !link.lower_is_elsewhere);
+        kernel::all_links(&mut machine.host)?.iter().any(|link| on_it(link) && !link.lower_is_elsewhere());
     let there =
-        kernel::all_links(&mut machine.target)?.iter().any(|link| on_it(link) && link.lower_is_elsewhere);
+        kernel::all_links(&mut machine.target)?.iter().any(|link| on_it(link) && link.lower_is_elsewhere());
     Ok(here || there || is_used_elsewhere(index, machine.home, machine.netns))
+}
+
+/// Where the links of the host are looked up.
+#[derive(Debug)]
+pub enum Host<'a> {
+    /// The kernel is asked for each.
+    Asked(&'a mut RouteSocket),
+    /// All of them were asked for at once, by their numbers.
+    Known(&'a HashMap<u32, Link>),
+}
+
+impl Host<'_> {
+    fn link(&mut self, index: u32) -> Result<Option<Link>, KernelError> {
+        match self {
+            Self::Asked(socket) => kernel::link_by_index(socket, index),
+            Self::Known(links) => Ok(links.get(&index).cloned()),
+        }
+    }
 }
 
 /// The host's end of an attachment.
@@ -163,14 +185,16 @@ pub fn described(
     }
 }
 
-/// Finds the host's end by the number that the container's end names. Numbers are the host's only where the kernel says
-/// that they are another namespace's.
+/// Finds the host's end by the number that the container's end names. It is one of the host's only where the kernel says
+/// that it is of the namespace that it calls `home` in there; in a namespace of its own a container could choose any.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn host_end(link: &Link, host: &mut RouteSocket) -> Result<HostEnd, KernelError> {
-    let Some(index) = link.lower.filter(|_| link.lower_is_elsewhere) else { return Ok(HostEnd::default()) };
-    let Some(other) = kernel::link_by_index(host, index)? else { return Ok(HostEnd::default()) };
+pub fn host_end(link: &Link, home: Option<i32>, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
+    let Some(index) = link.lower.filter(|_| link.lower_netns.is_some() && link.lower_netns == home) else {
+        return Ok(HostEnd::default());
+    };
+    let Some(other) = host.link(index)? else { return Ok(HostEnd::default()) };
     match (link.kind.as_deref(), other.kind.as_deref()) {
         (Some("veth"), Some("veth")) if other.lower == Some(link.index) => port(&other, host),
         (Some("veth"), _) => Ok(HostEnd::default()),
@@ -182,10 +206,10 @@ pub fn host_end(link: &Link, host: &mut RouteSocket) -> Result<HostEnd, KernelEr
 }
 
 /// A veth's host end: on a Linux bridge the kernel knows which, on Open vSwitch only its mark does.
-fn port(port: &Link, host: &mut RouteSocket) -> Result<HostEnd, KernelError> {
+fn port(port: &Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
     let mark = port.alias.parse::<Mark>().ok().filter(|mark| mark.role == Role::Port);
     let bridge = match (&port.master, port.port_kind.as_deref()) {
-        (Some(index), Some("bridge")) => kernel::link_by_index(host, *index)?,
+        (Some(index), Some("bridge")) => host.link(*index)?,
         _ => None,
     };
     let marked = mark.as_ref().filter(|mark| mark.ovs);
@@ -202,9 +226,9 @@ fn port(port: &Link, host: &mut RouteSocket) -> Result<HostEnd, KernelError> {
 }
 
 /// An 802.1Q interface of ours: the uplink is what it is on.
-fn vlan_end(vlan: Link, host: &mut RouteSocket) -> Result<HostEnd, KernelError> {
+fn vlan_end(vlan: Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
     let parent = match vlan.lower {
-        Some(index) => kernel::link_by_index(host, index)?,
+        Some(index) => host.link(index)?,
         None => None,
     };
     Ok(HostEnd {

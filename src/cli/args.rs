@@ -92,6 +92,41 @@ Examples:
 Exit status: 0 done, or there was nothing to do, 1 something could not be taken back, 2 the words were wrong.
 ")]
     Detach(DetachArgs),
+    /// Show what is attached, and what of it has changed since
+    ///
+    /// One line for each interface that rpipe has put into a container: whose it is, what it is wired to, its addresses and
+    /// its state. It is found by the marks that rpipe leaves on links, in every network namespace that a process is in or
+    /// that is kept in /var/run/netns, so it needs no container engine and no file of its own.
+    ///
+    /// The state is `up`, or what is different: `port gone` (the host's end is not on its bridge any more), `left BRIDGE`
+    /// (it is on another one), `port unknown` (Open vSwitch does not answer), `down`, `host end down`, `uplink down`, `no
+    /// carrier`, `no address` (all that it was given are gone), `address removed` (some are), `renamed from IFNAME`, `came
+    /// from TARGET` (somebody moved it on), `mark gone` (rpipe detach does not know it any more), `dead` (its namespace
+    /// cannot be found: the container is gone, or nothing shows where it is), and `came home` (see rpipe gc).
+    #[command(after_help = "\
+Examples:
+  rpipe list                                    everything
+  rpipe list test01                             this container's
+  rpipe list --json | jq '.[] | select(.state != \"up\")'
+
+Exit status: 0 done, also when nothing is attached, 1 it cannot be looked at, 2 the words were wrong.
+")]
+    List(ListArgs),
+    /// Remove what dead containers left behind
+    ///
+    /// Removes names in /var/run/netns whose process is gone, ports of Open vSwitch that were made for a container and whose
+    /// interface is gone, 802.1Q interfaces that rpipe made and nobody uses, and bridges that rpipe made, empty and without
+    /// an address. An interface that was moved with --direct-phys and came home when its container died gets its name, MAC
+    /// address, MTU, alias and state back, unless another interface has its name by now. Only what carries rpipe's mark is
+    /// touched. Each thing is told in a line on standard error.
+    #[command(after_help = "\
+Examples:
+  rpipe gc                 put everything in order
+  rpipe gc --dry-run       only print the commands that would do it
+
+Exit status: 0 done, or there was nothing to do, 1 something could not be put in order, 2 the words were wrong.
+")]
+    Gc(GcArgs),
     /// Run a command in a fresh network namespace, attached; everything is gone when it ends
     ///
     /// The namespace has a loopback interface that is up and the attached interface, and nothing else. Signals are
@@ -299,6 +334,32 @@ pub struct DetachArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
     /// Print what was done as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The words of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Whose attachments: a container by name, id or unique id prefix, or with a word before it as in `rpipe help
+    /// attach`; everybody's without it
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// How long all engines together may take to answer [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The words of `gc`.
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Print the plan as a shell script and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what was done as JSON; with --dry-run the steps
     #[arg(long)]
     pub json: bool,
 }

@@ -21,7 +21,10 @@ use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, Vl
 
 pub use args::Cli;
 pub use args::WaitFor;
-use args::{AttachArgs, DetachArgs, ExecArgs, Global, LinkArgs, RunArgs, ToolArgs, VerbArgs, WaitArgs};
+use args::{
+    AttachArgs, DetachArgs, ExecArgs, GcArgs, Global, LinkArgs, ListArgs, RunArgs, ToolArgs, VerbArgs,
+    WaitArgs,
+};
 pub use pipework::{SYNTAX, Style};
 pub use shells::{command_for_shells, completions};
 
@@ -50,6 +53,10 @@ pub enum Verb {
     Attach(AttachWords),
     /// Take attachments of a container back.
     Detach(DetachWords),
+    /// List what is attached.
+    List(ListWords),
+    /// Put what is left over in order.
+    Gc(GcWords),
     /// Run a command in a fresh namespace.
     Run(RunWords),
     /// Wait for an interface.
@@ -87,6 +94,26 @@ pub struct DetachWords {
     /// How long all engines together may take to answer.
     pub timeout: Option<Duration>,
     /// Print the result as JSON.
+    pub json: bool,
+}
+
+/// The words of `list`.
+#[derive(Debug)]
+pub struct ListWords {
+    /// Whose attachments; everybody's without it.
+    pub target: Option<TargetWord>,
+    /// How long all engines together may take to answer.
+    pub timeout: Option<Duration>,
+    /// Print them as JSON.
+    pub json: bool,
+}
+
+/// The words of `gc`.
+#[derive(Debug)]
+pub struct GcWords {
+    /// Print the plan instead.
+    pub dry_run: bool,
+    /// Print the result, or the plan, as JSON.
     pub json: bool,
 }
 
@@ -177,6 +204,10 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
             timeout,
             json,
         }),
+        VerbArgs::List(ListArgs { target, timeout, json }) => {
+            Verb::List(ListWords { target: target.as_deref().map(target_word).transpose()?, timeout, json })
+        }
+        VerbArgs::Gc(GcArgs { dry_run, json }) => Verb::Gc(GcWords { dry_run, json }),
         VerbArgs::Run(words) => Verb::Run(run(words)?),
         VerbArgs::Exec(ExecArgs { target, timeout, command }) => {
             Verb::Exec(ExecWords { target: target_word(&target)?, timeout, command })

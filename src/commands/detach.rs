@@ -4,6 +4,7 @@ use crate::apply::{self, UndoFailure};
 use crate::cli::DetachWords;
 use crate::error::{Error, Left};
 use crate::kernel::{self, NetNs};
+use crate::leftovers;
 use crate::machine::Machine;
 use crate::ovs::Ovs;
 use crate::plan::{self, Attachment, Script, Step};
@@ -25,6 +26,7 @@ pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
                 report::tell(&format!("{error}: nothing to detach"));
             }
             kernel::sweep_entries();
+            leftovers::bring_home(&home);
             return report::detached(&[], words.json, true);
         }
         Err(error) => return Err(error.into()),
@@ -34,6 +36,7 @@ pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
     })?;
     let _turn = take_turn(&target)?;
     kernel::sweep_entries();
+    leftovers::bring_home(&home);
     let inventory = survey::inventory(&mut machine)?;
     let chosen = choose(words, &target, &inventory)?;
     if let Some(doubtful) = chosen.iter().find(|attachment| attachment.doubtful) {

@@ -4,6 +4,8 @@ mod again;
 mod attach;
 mod detach;
 mod exec;
+mod gc;
+mod list;
 mod program;
 mod run;
 mod wait;
@@ -26,6 +28,8 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
         }
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
         Verb::Detach(words) => detach::detach(&words, asked.quiet)?,
+        Verb::List(words) => list::list(&words, asked.quiet)?,
+        Verb::Gc(words) => gc::gc(&words, asked.quiet)?,
         Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words)?,
         Verb::Exec(exec) => return exec::exec(&exec),

@@ -60,14 +60,26 @@ pub fn look_up_entry(name: &str, netns: &NetNs) -> EntryState {
 
 /// Removes links of our form whose process is gone. What cannot be read or removed is left for the next run.
 pub fn sweep_entries() {
-    let Ok(entries) = fs::read_dir(ENTRIES) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        if is_link && is_stale(&path) && fs::remove_file(&path).is_ok() {
+    for path in stale_entries() {
+        if fs::remove_file(&path).is_ok() {
             info!("removed {}: its process is gone", path.display());
         }
     }
+}
+
+/// The links of our form whose process is gone.
+#[must_use]
+pub fn stale_entries() -> Vec<PathBuf> {
+    let entries = fs::read_dir(ENTRIES).into_iter().flatten().flatten();
+    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    links.map(|entry| entry.path()).filter(|path| is_stale(path)).collect()
+}
+
+/// The number of the process that a link of our form leads to.
+#[must_use]
+pub fn process_of_entry(path: &Path) -> Option<i32> {
+    let destination = fs::read_link(path).ok().filter(|destination| is_ours(destination))?;
+    destination.to_str()?.strip_prefix("/proc/")?.strip_suffix("/ns/net")?.parse().ok()
 }
 
 /// Whether it is a link of our form whose process is gone.

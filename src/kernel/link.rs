@@ -64,8 +64,9 @@ pub struct Link {
     pub port_kind: Option<String>,
     /// The link it is on, as a VLAN or a macvlan is; in its own namespace or another.
     pub lower: Option<u32>,
-    /// Whether that number is one of another namespace.
-    pub lower_is_elsewhere: bool,
+    /// The namespace of that number where it is another one, as this one numbers its neighbours (ip-netns(8),
+    /// `list-id`).
+    pub lower_netns: Option<i32>,
     /// The mode of a macvlan or an ipvlan, as `ip link` calls it.
     pub mode: Option<&'static str>,
     /// Its alias, empty when it has none.
@@ -98,7 +99,7 @@ impl Link {
                 NAME => link.name = text(value),
                 MTU => link.mtu = number(value)?,
                 LOWER => link.lower = number(value),
-                LOWER_NETNS => link.lower_is_elsewhere = true,
+                LOWER_NETNS => link.lower_netns = number(value).map(u32::cast_signed),
                 MASTER => link.master = number(value),
                 ALIAS => link.alias = text(value),
                 GROUP => link.unfinished = number(value) == Some(UNFINISHED),
@@ -137,6 +138,12 @@ impl Link {
                 _ => {}
             }
         }
+    }
+
+    /// Whether what it is on is in another namespace.
+    #[must_use]
+    pub fn lower_is_elsewhere(&self) -> bool {
+        self.lower_netns.is_some()
     }
 
     /// The MAC address in the usual notation, empty when it has none.

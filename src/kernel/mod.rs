@@ -13,6 +13,7 @@ mod ipv6;
 mod link;
 mod moving;
 mod namespaces;
+mod neighbour;
 mod netns;
 mod route;
 mod settings;
@@ -26,7 +27,10 @@ pub use announce::set_arp_notify;
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
 };
-pub use entry::{ENTRIES, EntryState, link_entry, look_up_entry, sweep_entries, unlink_entry};
+pub use entry::{
+    ENTRIES, EntryState, link_entry, look_up_entry, process_of_entry, stale_entries, sweep_entries,
+    unlink_entry,
+};
 pub use error::KernelError;
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{
@@ -35,6 +39,7 @@ pub use link::{
 };
 pub use moving::{Belongings, belongings, move_link};
 pub use namespaces::namespaces;
+pub use neighbour::neighbour;
 pub use netns::NetNs;
 pub use route::{
     DefaultRoute, add_default, add_host_route, add_old_default, add_route, delete_default, delete_route,
@@ -42,6 +47,6 @@ pub use route::{
 };
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
-pub use survey::{SeenRoute, addresses, routes};
+pub use survey::{SeenRoute, addresses, every_address, routes};
 pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports};
 pub use watch::Watch;

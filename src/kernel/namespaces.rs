@@ -11,22 +11,19 @@ const KEPT: [&str; 2] = ["/var/run/netns", "/var/run/docker/netns"];
 
 /// Every namespace but `home`, each once, with a file that led to it. Equal to `lsns -t net`, and more. Those that end
 /// meanwhile, or that may not be looked at, are left out.
-#[must_use]
-pub fn namespaces(home: &NetNs) -> Vec<(PathBuf, NetNs)> {
+///
+/// One after the other: with a thousand containers, all at once would be more than a process may hold open.
+pub fn namespaces(home: &NetNs) -> impl Iterator<Item = (PathBuf, NetNs)> {
     let mut seen = HashSet::from([home.inode()]);
-    let mut found = Vec::new();
-    for path in processes().chain(KEPT.iter().flat_map(|folder| files(Path::new(folder)))) {
+    let paths = processes().chain(KEPT.iter().flat_map(|folder| files(Path::new(folder))));
+    paths.filter_map(move |path| {
         // The link tells the number without opening anything; a kept one is no link.
         if inode(&path).is_some_and(|inode| seen.contains(&inode)) {
-            continue;
+            return None;
         }
-        if let Ok(netns) = NetNs::open(&path)
-            && seen.insert(netns.inode())
-        {
-            found.push((path, netns));
-        }
-    }
-    found
+        let netns = NetNs::open(&path).ok()?;
+        seen.insert(netns.inode()).then_some((path, netns))
+    })
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -61,13 +61,27 @@ fn number(value: &[u8]) -> Option<u32> {
 /// # Errors
 /// The kernel's refusal.
 pub fn addresses(socket: &mut RouteSocket, index: Option<u32>) -> Result<Vec<(u32, IpNet)>, KernelError> {
-    let request = Request::new(&RouteNetlinkMessage::GetAddress(AddressMessage::default()), 0);
-    let mut found = socket.dump(&request, read_address)?;
-    found.retain(|(at, _)| index.is_none_or(|index| *at == index));
-    Ok(found)
+    let permanent = |payload: &[u8]| read_address(payload).filter(|(_, _, permanent)| *permanent);
+    let found = socket.dump(&all_addresses(), permanent)?;
+    let of_link = |(at, _): &(u32, IpNet)| index.is_none_or(|index| *at == index);
+    Ok(found.into_iter().map(|(at, net, _)| (at, net)).filter(of_link).collect())
 }
 
-fn read_address(payload: &[u8]) -> Option<(u32, IpNet)> {
+/// The addresses of all links, those that somebody has set and those that were learned, each with the number of its
+/// link. Those that the kernel gives every link are left out. Equal to `ip address show`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn every_address(socket: &mut RouteSocket) -> Result<Vec<(u32, IpNet)>, KernelError> {
+    socket.dump(&all_addresses(), |payload| read_address(payload).map(|(at, net, _)| (at, net)))
+}
+
+fn all_addresses() -> Request {
+    Request::new(&RouteNetlinkMessage::GetAddress(AddressMessage::default()), 0)
+}
+
+/// The link, the address, and whether somebody has set it for good.
+fn read_address(payload: &[u8]) -> Option<(u32, IpNet, bool)> {
     let [family, len, flags, scope, at @ ..] = *payload.first_chunk::<ADDRESS_HEADER>()?;
     let v4 = family == 2;
     let (mut wide, mut own, mut peer) = (u32::from(flags), None, None);
@@ -81,7 +95,7 @@ fn read_address(payload: &[u8]) -> Option<(u32, IpNet)> {
     }
     let by_kernel = !v4 && scope == LINK_SCOPE;
     let net = IpNet::new(own.or(peer)?, len).ok()?;
-    (wide & PERMANENT != 0 && !by_kernel).then_some((u32::from_ne_bytes(at), net))
+    (!by_kernel).then_some((u32::from_ne_bytes(at), net, wide & PERMANENT != 0))
 }
 
 /// The routes of the main table over a link that somebody has set. Equal to `ip route show dev …`, without those of
@@ -124,7 +138,7 @@ mod tests {
     #[test]
     fn nothing_the_kernel_sends_panics() {
         let payload = [2, 24, 0x80, 0, 3, 0, 0, 0, 8, 0, 2, 0, 10, 0, 0, 2, 8, 0, 8, 0, 0x80, 0, 0, 0];
-        assert_eq!(read_address(&payload), Some((3, "10.0.0.2/24".parse().unwrap())));
+        assert_eq!(read_address(&payload), Some((3, "10.0.0.2/24".parse().unwrap(), true)));
         let route = [2, 0, 0, 0, MAIN, 4, 0, 1, 0, 0, 0, 0, 8, 0, 5, 0, 10, 0, 0, 1, 8, 0, 4, 0, 3, 0, 0, 0];
         let gateway = Some("10.0.0.1".parse().unwrap());
         assert_eq!(read_route(&route), Some((3, SeenRoute { net: None, v4: true, gateway, metric: 0 })));

@@ -127,7 +127,7 @@ ip link set dev up0 up
 ip link add name veth1pl7 mtu 9000 numtxqueues 1 numrxqueues 1 master up0 up type veth \
              peer name eth1 netns web mtu 9000 numtxqueues 1 numrxqueues 1
 ip link set dev veth1pl7 alias 'rpipe 1 port uplink=up0 ifname=eth1 netns=4 target=docker:web'
-ip -n web link set dev eth1 alias 'rpipe 1 link uplink=up0 target=docker:web'
+ip -n web link set dev eth1 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
 ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 ip -n web address add 10.0.0.2/24 brd + dev eth1
 ip -n web link set dev eth1 up
@@ -152,7 +152,7 @@ ip -n web link set dev eth1 group default
 ip link set dev up0 up
 ip link add link up0 name veth1pl7 netns /proc/7/ns/net mtu 9000 numtxqueues 1 numrxqueues 1 type macvlan mode bridge
 nsenter --net=/proc/7/ns/net ip link set dev veth1pl7 name eth0
-nsenter --net=/proc/7/ns/net ip link set dev eth0 alias 'rpipe 1 link uplink=up0 target=docker:web'
+nsenter --net=/proc/7/ns/net ip link set dev eth0 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
 nsenter --net=/proc/7/ns/net sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6'
 nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0
 nsenter --net=/proc/7/ns/net ip link set dev eth0 up

@@ -53,7 +53,7 @@ fn home(steps: &mut Vec<Step>, ifname: &IfName, nic: &Nic) {
     steps.push(Step::SetLink { side: Side::Target, ifname: inside(), up: false });
     steps.extend(nic.mac.map(|mac| Step::SetMac { ifname: inside(), mac, old: None }));
     steps.push(Step::SetMtu { ifname: inside(), mtu: nic.mtu, old: nic.mtu });
-    let alias = nic.alias.clone();
+    let alias = nic.old_alias().to_owned();
     steps.push(Step::SetAlias { side: Side::Target, ifname: inside(), alias, old: None });
     steps.push(Step::ReturnLink { from: inside(), to: nic.name.clone(), phy: nic.phy });
     if nic.up {

@@ -345,6 +345,10 @@ pub(super) fn mark(asked: &Attach, facts: &Facts) -> Mark {
         id: facts.id.as_ref().and_then(|id| id.get(..12)).map(str::to_owned),
         uplink,
         vlan: facts.vlan.map(Vlan::id),
+        addresses: u16::try_from(
+            asked.addresses.nets().count() + usize::from(asked.addresses.dhcp().is_some()),
+        )
+        .unwrap_or(u16::MAX),
         old: old.map(|old| old.cloned().filter(|old| !old.partial)),
         ..Mark::new(Role::Link)
     }
@@ -356,6 +360,7 @@ fn mark_port(asked: &Attach, facts: &Facts, ovs: bool) -> Step {
         role: Role::Port,
         ifname: Some(facts.ifname.clone()),
         netns: Some(facts.netns),
+        addresses: 0,
         old: [None, None],
         ovs,
         ..mark(asked, facts)

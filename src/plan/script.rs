@@ -6,6 +6,9 @@ use crate::spec::{Client, EntryName, IfName, Mac};
 
 use super::{Entry, Facts, LeaseRequest, Side, Step};
 
+/// The namespace that a command is in already.
+const HERE: &str = "/proc/self/ns/net";
+
 /// How a command reaches the target's namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reach {
@@ -44,6 +47,12 @@ impl<'a> Script<'a> {
         let named = path.strip_prefix("/var/run/netns/").and_then(|name| name.parse().ok());
         let reach = named.map_or_else(|| Reach::Path(path.to_owned()), Reach::Entry);
         Self { steps, reach }
+    }
+
+    /// The script of `steps` on the host alone: what is the target's is done there.
+    #[must_use]
+    pub fn of_host(steps: &'a [Step]) -> Self {
+        Self { steps, reach: Reach::Path(HERE.to_owned()) }
     }
 
     /// The steps.
@@ -291,6 +300,7 @@ impl<'a> Script<'a> {
     fn inside(&self, words: &str) -> String {
         match &self.reach {
             Reach::Entry(entry) => format!("ip -n {} {words}", quote(entry.as_str())),
+            Reach::Path(path) if path == HERE => format!("ip {words}"),
             Reach::Path(path) => format!("nsenter --net={} ip {words}", quote(path)),
         }
     }

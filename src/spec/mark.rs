@@ -43,6 +43,16 @@ pub struct Nic {
     pub alias: String,
 }
 
+impl Nic {
+    /// The alias that it gets back. Who had the interface may have changed the mark: what would pass for a mark of the
+    /// host's, or steer a terminal, is left out.
+    #[must_use]
+    pub fn old_alias(&self) -> &str {
+        let suspect = self.alias.starts_with("rpipe ") || self.alias.chars().any(char::is_control);
+        if suspect { "" } else { &self.alias }
+    }
+}
+
 /// A mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
@@ -62,6 +72,8 @@ pub struct Mark {
     pub ifname: Option<IfName>,
     /// The number of the container's namespace.
     pub netns: Option<u64>,
+    /// How many addresses the attach gave it.
+    pub addresses: u16,
     /// The default routes that the attach replaced, IPv4 and IPv6.
     pub old: [Option<OldDefault>; 2],
     /// What a physical interface was before.
@@ -94,6 +106,7 @@ impl Mark {
             ovs: false,
             ifname: None,
             netns: None,
+            addresses: 0,
             old: [None, None],
             nic: None,
         }
@@ -115,6 +128,7 @@ impl Mark {
         put("ovs", self.ovs.then(|| "1".to_owned()));
         put("ifname", self.ifname.as_ref().map(ToString::to_string));
         put("netns", self.netns.map(|netns| netns.to_string()));
+        put("addresses", (self.addresses > 0).then(|| self.addresses.to_string()));
         put("old4", self.old[0].as_ref().map(ToString::to_string));
         put("old6", self.old[1].as_ref().map(ToString::to_string));
         put("id", self.id.clone());
@@ -203,6 +217,7 @@ impl FromStr for Mark {
         mark.ovs = get("ovs").is_some();
         mark.ifname = get("ifname").map(|name| name.parse()).transpose()?;
         mark.netns = get("netns").and_then(|netns| netns.parse().ok());
+        mark.addresses = get("addresses").and_then(|count| count.parse().ok()).unwrap_or_default();
         mark.old = ["old4", "old6"].map(|key| get(key).and_then(|route| route.parse().ok()));
         if let Some(name) = get("nic") {
             mark.nic = Some(Nic {
