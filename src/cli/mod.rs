@@ -1,6 +1,6 @@
 //! Words and flags: what can be typed, its help, and what it means.
 //!
-//! PURE: from the words to [`Asked`] no system call is made. `args` holds the one description of the flags, from
+//! PURE: from the words to [`Asked`] no system call is made. `args` and `words` hold the one description of the flags, from
 //! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out;
 //! `shells` makes the completion scripts.
 
@@ -9,6 +9,7 @@ mod classic;
 mod pipework;
 mod shells;
 mod usage;
+mod words;
 
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -20,13 +21,11 @@ use crate::error::Error;
 use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, VlanWord};
 
 pub use args::Cli;
-pub use args::WaitFor;
-use args::{
-    AttachArgs, DetachArgs, ExecArgs, GcArgs, Global, LinkArgs, ListArgs, RunArgs, ToolArgs, VerbArgs,
-    WaitArgs,
-};
+use args::{Global, VerbArgs};
 pub use pipework::{SYNTAX, Style};
 pub use shells::{command_for_shells, completions};
+pub use words::WaitFor;
+use words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs};
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
 const LEAST_MTU_V6: u32 = 1280;

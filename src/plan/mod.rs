@@ -16,6 +16,7 @@ mod refusal;
 mod replace;
 mod script;
 mod step;
+mod undo;
 mod words;
 
 pub use attach::{attach, default_metric, warnings};

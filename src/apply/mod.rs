@@ -3,19 +3,24 @@
 //! IO. Steps of one side that follow each other travel in one datagram. A step whose outcome is unknown
 //! counts as done for the undo: taking back what was never there is no error.
 
+mod message;
+mod perform;
+
 use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use crate::dhcp;
-use crate::kernel::{self, EntryState, KernelError, Outcome, Request, SharedLink, VethLink};
+use crate::kernel::{self, EntryState, KernelError, Outcome, Request};
 use crate::machine::Machine;
 use crate::ovs;
-use crate::phy;
 use crate::plan::{LeaseRequest, OvsChange, Side, Step};
 use crate::signals::Held;
 use crate::spec::IfName;
 use crate::survey;
+
+use message::{request, socket_of};
+use perform::perform;
 
 /// The undo of everything that was done, armed until it is dropped.
 #[derive(Debug, Default)]
@@ -198,210 +203,6 @@ fn done(step: &Step, armed: &mut Armed) {
     info!("{step}");
     // Taken from the end, so the first one to be done comes last.
     armed.undo.extend(step.undo().into_iter().rev());
-}
-
-/// The socket a step travels by; none for what netlink cannot do.
-fn socket_of(step: &Step) -> Option<Side> {
-    match step {
-        Step::CreateBridge { .. }
-        | Step::RestoreMac { .. }
-        | Step::CreateVeth { .. }
-        | Step::SetPortVlan { .. }
-        | Step::LeaveVlan { .. }
-        | Step::CreateVlan { .. }
-        | Step::CreateShared { .. }
-        | Step::CreateIpoib { .. }
-        | Step::MoveLink { phy: None, .. }
-        | Step::DeleteVlan { .. }
-        | Step::DeleteBridge { .. } => Some(Side::Host),
-        Step::SetLink { side, .. } | Step::DeleteLink { side, .. } | Step::SetAlias { side, .. } => {
-            Some(*side)
-        }
-        Step::Rename { .. }
-        | Step::CreateDummy { .. }
-        | Step::ReturnLink { phy: None, .. }
-        | Step::SetMac { .. }
-        | Step::SetMtu { .. }
-        | Step::Finish { .. }
-        | Step::ArpNotify { .. }
-        | Step::AddAddress { .. }
-        | Step::AddHostRoute { .. }
-        | Step::AddRoute { .. }
-        | Step::SetDefault { .. }
-        | Step::RestoreDefault { .. }
-        | Step::ReplaceDefault { .. } => Some(Side::Target),
-        Step::LinkNamespace { .. }
-        | Step::UnlinkNamespace { .. }
-        | Step::EnableIpv6 { .. }
-        | Step::Lease { .. }
-        | Step::EndLease { .. }
-        | Step::MoveLink { phy: Some(_), .. }
-        | Step::ReturnLink { phy: Some(_), .. }
-        | Step::RestoreSettings { .. }
-        | Step::RestoreAddresses { .. }
-        | Step::ClearLink { .. }
-        | Step::RefillLink { .. }
-        | Step::Ovs(_) => None,
-    }
-}
-
-/// The netlink message of a step.
-fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request, KernelError> {
-    let index = match step.acts_on() {
-        Some((side, name)) => machine.index(side, name)?,
-        None => 0,
-    };
-    Ok(match step {
-        Step::CreateBridge { name, mac, filtering } => {
-            kernel::create_bridge(name.as_str(), mac.bytes(), *filtering)
-        }
-        Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, .. } => {
-            let mac = mac.map(crate::spec::Mac::bytes);
-            let link = VethLink {
-                host_ifname: host_ifname.as_str(),
-                bridge: bridge.as_ref().map(|_| index),
-                host_mtu: *host_mtu,
-                ifname: ifname.as_str(),
-                mtu: *mtu,
-                mac,
-            };
-            kernel::create_veth(&link, machine.netns)
-        }
-        Step::SetPortVlan { vlan, .. } => kernel::set_port_vlan(index, vlan.id()),
-        Step::LeaveVlan { vlan, .. } => kernel::leave_vlan(index, vlan.id()),
-        Step::CreateVlan { name, vlan, .. } => kernel::create_vlan(index, name.as_str(), vlan.id()),
-        Step::CreateShared { ifname, sharing, mtu, mac, .. } => {
-            let mac = mac.map(crate::spec::Mac::bytes);
-            let link =
-                SharedLink { parent: index, ifname: ifname.as_str(), sharing: *sharing, mtu: *mtu, mac };
-            kernel::create_shared(&link, machine.netns)
-        }
-        Step::CreateIpoib { ifname, pkey, .. } => {
-            kernel::create_ipoib(index, ifname.as_str(), pkey.map(crate::spec::Pkey::key), machine.netns)
-        }
-        Step::CreateDummy { ifname, mtu, mac } => {
-            kernel::create_dummy(ifname.as_str(), *mtu, mac.map(crate::spec::Mac::bytes))
-        }
-        Step::SetAlias { ifname, alias, .. } => kernel::set_alias(ifname.as_str(), alias),
-        Step::MoveLink { from, to, .. } => {
-            machine.forget(Side::Host, from);
-            kernel::move_link(index, to.as_str(), machine.netns, kernel::UNFINISHED, None)
-        }
-        Step::ReturnLink { from, to, .. } => {
-            machine.forget(Side::Target, from);
-            let number = machine.belongings.as_ref().map(|belongings| belongings.index);
-            kernel::move_link(index, to.as_str(), machine.home, 0, number)
-        }
-        Step::SetMtu { mtu, .. } => kernel::set_mtu(index, *mtu),
-        Step::Finish { .. } => kernel::finish_link(index),
-        Step::Rename { from, to } => {
-            machine.rename(from, to);
-            kernel::rename_link(index, to.as_str())
-        }
-        Step::SetLink { up, .. } => kernel::set_link(index, *up),
-        Step::ArpNotify { on, .. } => kernel::set_arp_notify(index, *on),
-        Step::AddAddress { net, .. } => kernel::add_address(index, *net),
-        Step::AddHostRoute { host, .. } => kernel::add_host_route(index, *host),
-        Step::AddRoute { route, metric, .. } => kernel::add_route(index, route.net, route.gateway, *metric),
-        Step::SetDefault { gateway, metric, old, .. } => {
-            kernel::add_default(index, *gateway, *metric, old.is_some())
-        }
-        Step::RestoreDefault { v4, .. } => {
-            let route = machine.defaults[usize::from(!v4)].as_ref();
-            kernel::restore_default(route.ok_or(Errno::ENOENT)?)
-        }
-        Step::ReplaceDefault { v4, old, .. } => kernel::add_old_default(index, old, *v4),
-        Step::SetMac { mac, .. } | Step::RestoreMac { mac, .. } => kernel::set_mac(index, mac.bytes()),
-        Step::DeleteLink { .. } | Step::DeleteVlan { .. } | Step::DeleteBridge { .. } => {
-            kernel::delete_link(index)
-        }
-        Step::LinkNamespace { .. }
-        | Step::UnlinkNamespace { .. }
-        | Step::EnableIpv6 { .. }
-        | Step::RestoreSettings { .. }
-        | Step::RestoreAddresses { .. }
-        | Step::Lease { .. }
-        | Step::EndLease { .. }
-        | Step::ClearLink { .. }
-        | Step::RefillLink { .. }
-        | Step::Ovs(_) => return Err(Errno::EOPNOTSUPP.into()),
-    })
-}
-
-/// A step that netlink cannot do.
-fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
-    match step {
-        Step::LinkNamespace { entry, pid } => {
-            armed.directory_made |= kernel::link_entry(entry.as_str(), *pid)?;
-            Ok(())
-        }
-        Step::UnlinkNamespace { entry, pid } => {
-            kernel::unlink_entry(entry.as_str(), *pid, armed.directory_made)
-        }
-        Step::EnableIpv6 { ifname } => {
-            kernel::set_ipv6_disabled(machine.netns, machine.home, ifname.as_str(), false)
-        }
-        Step::MoveLink { from, to, phy: Some(phy), .. } => phy::move_in(machine, *phy, from, to),
-        Step::ReturnLink { from, to, phy: Some(phy) } => phy::move_back(machine, *phy, from, to),
-        Step::RestoreSettings { .. } => {
-            machine.belongings.as_ref().map_or(Ok(()), |belongings| belongings.settings.restore())
-        }
-        Step::Ovs(change) => ovs::perform(change, machine).map_err(|failed| {
-            if failed.changed {
-                armed.undo.extend(change.undo());
-            }
-            failed.error
-        }),
-        Step::EndLease { .. } => match armed.keeper.take() {
-            Some(keeper) => keeper.end(),
-            None => Ok(()),
-        },
-        Step::ClearLink { ifname } => {
-            let had = clear_link(machine, ifname)?;
-            machine.cleared = Some(had);
-            Ok(())
-        }
-        Step::RefillLink { ifname } => refill_link(machine, ifname),
-        Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
-        _ => Err(Errno::EOPNOTSUPP.into()),
-    }
-}
-
-/// Gives an interface that is back what it had. Goes on after a failure, so that as much as possible is there again.
-fn restore_addresses(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
-    let Some(belongings) = machine.belongings.take() else { return Ok(()) };
-    let index = machine.index(Side::Host, ifname)?;
-    let mut first_error = Ok(());
-    for request in belongings.requests(index) {
-        first_error = first_error.and(machine.host.execute(request));
-    }
-    first_error
-}
-
-/// Takes all addresses and routes from a link of the target, and tells what they were.
-fn clear_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<kernel::Belongings, KernelError> {
-    let index = machine.index(Side::Target, ifname)?;
-    let had = kernel::belongings(&mut machine.target, index, ifname.as_str())?;
-    for request in had.clear() {
-        match machine.target.execute(request) {
-            // The kernel takes secondary addresses along with their first one, and routes with their addresses.
-            Err(error) if matches!(error.errno, Errno::EADDRNOTAVAIL | Errno::ESRCH) => {}
-            outcome => outcome?,
-        }
-    }
-    Ok(had)
-}
-
-/// The way back.
-fn refill_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
-    let Some(had) = machine.cleared.take() else { return Ok(()) };
-    clear_link(machine, ifname)?;
-    let index = machine.index(Side::Target, ifname)?;
-    let mut first_error = Ok(());
-    for request in had.requests(index) {
-        first_error = first_error.and(machine.target.execute(request));
-    }
-    first_error
 }
 
 impl Armed {

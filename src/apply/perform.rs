@@ -1,0 +1,88 @@
+//! The steps that netlink cannot do, or not with one message.
+
+use nix::errno::Errno;
+
+use crate::kernel::{self, KernelError};
+use crate::machine::Machine;
+use crate::ovs;
+use crate::phy;
+use crate::plan::{Side, Step};
+use crate::spec::IfName;
+
+use super::Armed;
+
+/// A step that netlink cannot do.
+pub(super) fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Result<(), KernelError> {
+    match step {
+        Step::LinkNamespace { entry, pid } => {
+            armed.directory_made |= kernel::link_entry(entry.as_str(), *pid)?;
+            Ok(())
+        }
+        Step::UnlinkNamespace { entry, pid } => {
+            kernel::unlink_entry(entry.as_str(), *pid, armed.directory_made)
+        }
+        Step::EnableIpv6 { ifname } => {
+            kernel::set_ipv6_disabled(machine.netns, machine.home, ifname.as_str(), false)
+        }
+        Step::MoveLink { from, to, phy: Some(phy), .. } => phy::move_in(machine, *phy, from, to),
+        Step::ReturnLink { from, to, phy: Some(phy) } => phy::move_back(machine, *phy, from, to),
+        Step::RestoreSettings { .. } => {
+            machine.belongings.as_ref().map_or(Ok(()), |belongings| belongings.settings.restore())
+        }
+        Step::Ovs(change) => ovs::perform(change, machine).map_err(|failed| {
+            if failed.changed {
+                armed.undo.extend(change.undo());
+            }
+            failed.error
+        }),
+        Step::EndLease { .. } => match armed.keeper.take() {
+            Some(keeper) => keeper.end(),
+            None => Ok(()),
+        },
+        Step::ClearLink { ifname } => {
+            let had = clear_link(machine, ifname)?;
+            machine.cleared = Some(had);
+            Ok(())
+        }
+        Step::RefillLink { ifname } => refill_link(machine, ifname),
+        Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
+        _ => Err(Errno::EOPNOTSUPP.into()),
+    }
+}
+
+/// Gives an interface that is back what it had. Goes on after a failure, so that as much as possible is there again.
+fn restore_addresses(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
+    let Some(belongings) = machine.belongings.take() else { return Ok(()) };
+    let index = machine.index(Side::Host, ifname)?;
+    let mut first_error = Ok(());
+    for request in belongings.requests(index) {
+        first_error = first_error.and(machine.host.execute(request));
+    }
+    first_error
+}
+
+/// Takes all addresses and routes from a link of the target, and tells what they were.
+fn clear_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<kernel::Belongings, KernelError> {
+    let index = machine.index(Side::Target, ifname)?;
+    let had = kernel::belongings(&mut machine.target, index, ifname.as_str())?;
+    for request in had.clear() {
+        match machine.target.execute(request) {
+            // The kernel takes secondary addresses along with their first one, and routes with their addresses.
+            Err(error) if matches!(error.errno, Errno::EADDRNOTAVAIL | Errno::ESRCH) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(had)
+}
+
+/// The way back.
+fn refill_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
+    let Some(had) = machine.cleared.take() else { return Ok(()) };
+    clear_link(machine, ifname)?;
+    let index = machine.index(Side::Target, ifname)?;
+    let mut first_error = Ok(());
+    for request in had.requests(index) {
+        first_error = first_error.and(machine.target.execute(request));
+    }
+    first_error
+}
