@@ -142,6 +142,8 @@ pub struct HostEnd {
     pub vlan_link: Option<Link>,
     /// Whether it is a port of Open vSwitch.
     pub ovs: bool,
+    /// Its mark.
+    pub mark: Option<Mark>,
 }
 
 /// The container's end in plain words.
@@ -181,6 +183,7 @@ pub fn described(
         },
         host_ifname: host.ifname,
         vlan: host.vlan,
+        port_mark: host.mark,
         mark,
     }
 }
@@ -222,6 +225,7 @@ fn port(port: &Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         vlan: mark.as_ref().and_then(|mark| mark.vlan),
         vlan_link: None,
         ovs: bridge.is_none() && marked.is_some(),
+        mark,
     })
 }
 
@@ -237,5 +241,6 @@ fn vlan_end(vlan: Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         vlan: vlan.vlan,
         vlan_link: Some(vlan),
         ovs: false,
+        mark: None,
     })
 }

@@ -268,11 +268,14 @@ fn a_name_that_nobody_knows() {
     docker.run("test01", "--net=none");
     world.ip("netns add test03");
     let said = world.line("br0 tset01 10.0.0.2/24").refused(1);
-    assert_eq!(
-        said,
-        "rpipe: target \"tset01\": nobody knows it (docker: no such container; netns: no such entry; \
-         not on this host: podman, containerd, cri, oci; did you mean docker:test01 or netns:test03?)"
-    );
+    // Which others there are is the machine's business.
+    for part in [
+        "rpipe: target \"tset01\": nobody knows it (docker: no such container; ",
+        "; netns: no such entry; not on this host: podman, containerd, cri, ",
+        "; did you mean docker:test01 or netns:test03?)",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
     let said = world.line("br0 docker:tset01 10.0.0.2/24").refused(1);
     assert_eq!(said, "rpipe: target \"docker:tset01\": no such container (did you mean docker:test01?)");
     let output = world.line("-v br0 test01 10.0.0.2/24");

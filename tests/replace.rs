@@ -191,3 +191,34 @@ fn somebody_elses_interface_is_not_replaced() {
     world.line(&format!("--replace br0 -i eth0 {} 10.0.0.3/24", container.target())).refused(1);
     assert_same(&before, &snapshot(&world, &[&container]), "refused");
 }
+
+#[test]
+#[ignore = "needs the guest's kernel"]
+fn the_vlan_of_a_port_changes_in_place() {
+    let world = world();
+    world
+        .sh("ip link set br0 type bridge vlan_filtering 1
+             for vlan in 10 20; do bridge vlan add dev br0p vid $vlan; done")
+        .ok();
+    let container = attached(&world, "br0 -l host0 TARGET 10.0.0.2/24 @10");
+    let target = container.target();
+    let number = container.link("eth1")["ifindex"].clone();
+    let vlans = || world.run("bridge -j vlan show dev host0").ok();
+    for (word, vlan) in [("@20", 20), ("@10", 10), ("", 1), ("@20", 20)] {
+        let line = format!("br0 {target} 10.0.0.2/24 {word}");
+        let said = world.line(&line).refused(1);
+        assert!(said.contains("the VLAN is"), "{said}");
+        world.line(&format!("--replace {line}")).ok();
+        world.line(&line).ok();
+        assert!(vlans().contains(&format!("\"vlans\":[{{\"vlan\":{vlan},")), "{}", vlans());
+        assert_eq!(vlans().matches("\"vlan\":").count(), 1, "{}", vlans());
+        assert_eq!(container.link("eth1")["ifindex"], number, "the same link");
+    }
+    // A failure puts the port back.
+    container.ip("addr add fd00::99/64 dev eth0 nodad");
+    let before = (snapshot(&world, &[&container]), vlans());
+    let line = format!("--replace br0 {target} 10.0.0.3/24,fd00::3/64@fd00::99 @10");
+    world.line(&line).refused(1);
+    assert_same(&before.0, &snapshot(&world, &[&container]), "undone");
+    assert_eq!(before.1, vlans());
+}

@@ -32,7 +32,7 @@ pub fn again(
         let (target, ifname) = (target.name.clone(), facts.ifname.to_string());
         return Err(Refusal::Differs { target, ifname, differences }.into());
     }
-    if plan::in_place(&differences) && words.attach.addresses.dhcp().is_none() {
+    if plan::in_place(&differences, facts) && words.attach.addresses.dhcp().is_none() {
         return in_place(words, target, (facts, present), machine, quiet);
     }
     by_a_new_link(words, (target, home), (facts, present), machine, quiet)

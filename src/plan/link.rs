@@ -106,7 +106,7 @@ fn on_bridge(
     steps.push(mark_port(asked, facts, false));
     if let Some((vlan, default)) = vlan.filter(|(vlan, default)| Some(*vlan) != *default) {
         let port = || facts.host_ifname.clone();
-        steps.push(Step::SetPortVlan { port: port(), vlan });
+        steps.push(Step::SetPortVlan { port: port(), vlan, old: None });
         steps.extend(default.map(|vlan| Step::LeaveVlan { port: port(), vlan }));
     }
     Ok(())
@@ -354,17 +354,20 @@ pub(super) fn mark(asked: &Attach, facts: &Facts) -> Mark {
     }
 }
 
-/// The mark of the host's end: whose it is.
+/// The step that marks the host's end.
 fn mark_port(asked: &Attach, facts: &Facts, ovs: bool) -> Step {
-    let mark = Mark {
+    let alias = port_mark(asked, facts, ovs).to_string();
+    Step::SetAlias { side: Side::Host, ifname: facts.host_ifname.clone(), alias, old: None }
+}
+
+/// The mark of the host's end: whose it is.
+pub(super) fn port_mark(asked: &Attach, facts: &Facts, ovs: bool) -> Mark {
+    Mark {
         role: Role::Port,
         ifname: Some(facts.ifname.clone()),
         netns: Some(facts.netns),
-        addresses: 0,
         old: [None, None],
         ovs,
         ..mark(asked, facts)
-    };
-    let ifname = facts.host_ifname.clone();
-    Step::SetAlias { side: Side::Host, ifname, alias: mark.to_string(), old: None }
+    }
 }

@@ -16,6 +16,8 @@ pub struct Present {
     pub unfinished: bool,
     /// Its mark; without one it is somebody else's.
     pub mark: Option<Mark>,
+    /// The mark of the host's end.
+    pub port_mark: Option<Mark>,
     /// The kind of link.
     pub kind: String,
     /// The mode of a macvlan or an ipvlan.

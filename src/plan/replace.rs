@@ -1,8 +1,8 @@
 //! The plan of a change in place: what the kernel can change while the link stays up.
 
-use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Sharing, UplinkWord};
+use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Sharing, UplinkWord, Vlan};
 
-use super::{Difference, Facts, Present, Step, configure};
+use super::{Difference, Facts, Found, Present, Side, Step, Uplink, UplinkKind, configure, link};
 
 /// What can be changed in place: other differences take a new link.
 const IN_PLACE: [&str; 6] =
@@ -10,8 +10,30 @@ const IN_PLACE: [&str; 6] =
 
 /// Whether a link that differs in this can stay.
 #[must_use]
-pub fn in_place(differences: &[Difference]) -> bool {
-    differences.iter().all(|difference| IN_PLACE.contains(&difference.what))
+pub fn in_place(differences: &[Difference], facts: &Facts) -> bool {
+    let changes = |what| IN_PLACE.contains(&what) || (what == "the VLAN" && port_vlan(facts).is_some());
+    differences.iter().all(|difference| changes(difference.what))
+}
+
+/// The VLAN that a port of the uplink is to be in, where it can be in one.
+fn port_vlan(facts: &Facts) -> Option<Vlan> {
+    match &facts.uplink {
+        Found::Link(Uplink { kind: UplinkKind::Bridge { filtering: true, default_vlan }, .. }) => {
+            facts.vlan.or(*default_vlan)
+        }
+        _ => None,
+    }
+}
+
+/// The steps that put the port of the bridge into another VLAN.
+fn change_vlan(steps: &mut Vec<Step>, facts: &Facts, present: &Present) {
+    let is = Facts { vlan: present.vlan.and_then(|vlan| Vlan::try_from(vlan).ok()), ..facts.clone() };
+    if let (Some(port), Some(vlan), Some(old)) = (&present.host_ifname, port_vlan(facts), port_vlan(&is))
+        && vlan != old
+    {
+        steps.push(Step::SetPortVlan { port: port.clone(), vlan, old: Some(old) });
+        steps.push(Step::LeaveVlan { port: port.clone(), vlan: old });
+    }
 }
 
 /// The steps that make the link what is asked for. Addresses and routes are cleared and set anew: the kernel takes
@@ -24,6 +46,12 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
     steps.extend(mtu.map(|mtu| Step::SetMtu { ifname: ifname(), mtu, old: present.mtu }));
     let mac = asked.link_address.mac.as_ref().map(MacWord::mac).filter(|mac| Some(*mac) != present.mac);
     steps.extend(mac.map(|mac| Step::SetMac { ifname: ifname(), mac, old: present.mac }));
+    change_vlan(&mut steps, facts, present);
+    if let (Some(port), Some(mark)) = (&present.host_ifname, &present.port_mark) {
+        let alias = link::port_mark(asked, facts, mark.ovs).to_string();
+        let old = Some(mark.to_string());
+        steps.push(Step::SetAlias { side: Side::Host, ifname: port.clone(), alias, old });
+    }
     steps.push(Step::ClearLink { ifname: ifname() });
     // What the first attach replaced is still what a detach has to put back; our own route is not.
     let old = present.mark.as_ref().map(|mark| mark.old.clone()).unwrap_or_default();
@@ -49,7 +77,7 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
     configure::configure(&mut steps, asked, &facts);
     let was = present.mark.as_ref().map(ToString::to_string);
     for step in &mut steps {
-        if let Step::SetAlias { old, .. } = step {
+        if let Step::SetAlias { side: Side::Target, old, .. } = step {
             old.clone_from(&was);
         }
     }

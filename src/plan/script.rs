@@ -98,7 +98,7 @@ impl<'a> Script<'a> {
                 quote(ifname.as_str()),
                 mac_words(*mac),
             ),
-            Step::SetPortVlan { port, vlan } => {
+            Step::SetPortVlan { port, vlan, .. } => {
                 format!("bridge vlan add dev {} vid {vlan} pvid untagged", quote(port.as_str()))
             }
             Step::LeaveVlan { port, vlan } => {

@@ -66,6 +66,8 @@ pub enum Step {
         port: IfName,
         /// Its VLAN.
         vlan: Vlan,
+        /// The VLAN it was in, for a port that was there.
+        old: Option<Vlan>,
     },
     /// Take a bridge port out of a VLAN.
     LeaveVlan {

@@ -45,6 +45,10 @@ impl Step {
             Self::SetMac { ifname, mac, old: Some(old) } => {
                 vec![Self::SetMac { ifname: ifname.clone(), mac: *old, old: Some(*mac) }]
             }
+            Self::SetPortVlan { port, vlan, old: Some(old) } => vec![
+                Self::SetPortVlan { port: port.clone(), vlan: *old, old: None },
+                Self::LeaveVlan { port: port.clone(), vlan: *vlan },
+            ],
             Self::ClearLink { ifname } => vec![Self::RefillLink { ifname: ifname.clone() }],
             Self::SetMtu { ifname, mtu, old } => {
                 vec![Self::SetMtu { ifname: ifname.clone(), mtu: *old, old: *mtu }]
@@ -74,7 +78,7 @@ impl Step {
             | Self::RefillLink { .. }
             | Self::Finish { .. }
             | Self::RestoreMac { .. }
-            | Self::SetPortVlan { .. }
+            | Self::SetPortVlan { old: None, .. }
             | Self::LeaveVlan { .. }
             | Self::SetAlias { old: None, .. }
             | Self::SetMac { old: None, .. }

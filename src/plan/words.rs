@@ -67,7 +67,7 @@ impl fmt::Display for Step {
                 }
                 write!(f, " and {ifname}")
             }
-            Self::SetPortVlan { port, vlan } => write!(f, "putting bridge port {port} into VLAN {vlan}"),
+            Self::SetPortVlan { port, vlan, .. } => write!(f, "putting bridge port {port} into VLAN {vlan}"),
             Self::LeaveVlan { port, vlan } => write!(f, "taking bridge port {port} out of VLAN {vlan}"),
             Self::CreateVlan { parent, name, vlan } => {
                 write!(f, "creating {name} for VLAN {vlan} on {parent}")

@@ -69,6 +69,8 @@ impl World {
         let ready = world.run("timeout 30 cat /run/ready");
         assert_eq!(ready.stdout, "ready\n", "{:?}", world.run("cat /run/machine.log"));
         let pid = world.run("pgrep -o -x systemd").ok();
+        let quiet = "echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode";
+        world.sh(&format!("nsenter -t {} -n sh -c '{quiet}'", pid.trim_end())).ok();
         world.machine = Some(pid.trim_end().to_owned());
         world.sh("mkdir -p /run/netns /run/lock; ip link set lo up").ok();
         world

@@ -21,7 +21,8 @@ grep . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/arp_notify \
 ";
 
 /// What the kernel changes by itself: clocks, counters, the progress of duplicate address detection.
-const VOLATILE: [&str; 16] = [
+const VOLATILE: [&str; 17] = [
+    "operstate",
     "valid_life_time",
     "preferred_life_time",
     "tentative",
@@ -72,6 +73,9 @@ fn readable(title: &str, output: &str) -> String {
     for list in lists.lines().filter(|line| !line.is_empty()) {
         let Value::Array(entries) = super::world::json(list) else { panic!("no list: {list}") };
         for mut entry in entries {
+            if follows(&entry) {
+                continue;
+            }
             strip(&mut entry);
             text += &entry.to_string();
             text.push('\n');
@@ -79,6 +83,15 @@ fn readable(title: &str, output: &str) -> String {
     }
     text + settings
 }
+
+/// Whether it is a route that the kernel derives from an IPv6 address, in its own time; the address is compared.
+fn follows(entry: &Value) -> bool {
+    let of_v6 = entry["dst"].as_str().is_some_and(|dst| dst.contains(':'));
+    of_v6 && entry["protocol"] == "kernel" && (entry["table"] == "local" || entry["dst"] == "fe80::/64")
+}
+
+/// What follows from the state of another link, in the kernel's own time.
+const FLAGS: [&str; 5] = ["LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown", "dead"];
 
 fn strip(value: &mut Value) {
     match value {
@@ -89,6 +102,7 @@ fn strip(value: &mut Value) {
         Value::Array(list) => {
             // `ip -j` leaves empty objects where it skips an entry of another family.
             list.retain(|entry| entry.as_object().is_none_or(|map| !map.is_empty()));
+            list.retain(|entry| entry.as_str().is_none_or(|flag| !FLAGS.contains(&flag)));
             list.iter_mut().for_each(strip);
         }
         _ => {}
