@@ -7,12 +7,13 @@ use crate::cli::AttachWords;
 use crate::dhcp::{Lease, Owner};
 use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
+use crate::leftovers;
 use crate::machine::Machine;
 use crate::observe::observe;
 use crate::plan::{self, Facts, Found, OvsChange, Present, Refusal, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
-use crate::spec::{Attach, Vlan};
+use crate::spec::{Attach, UplinkWord, Vlan};
 use crate::survey;
 use crate::target::{LOOKUP_LIMIT, Target};
 
@@ -24,7 +25,10 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     if !words.dry_run {
         kernel::sweep_entries();
     }
-    let facts = observe(&words.attach, &target, &mut machine)?;
+    let mut facts = observe(&words.attach, &target, &mut machine)?;
+    if has_come_home(words, &facts, &home) {
+        facts = observe(&words.attach, &target, &mut machine)?;
+    }
     if facts.ifname_taken
         && let Some(present) = survey::present(&facts.ifname, &mut machine)?
         && present.mark.is_some()
@@ -53,6 +57,17 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     std::mem::forget((machine, held));
     std::mem::forget((target, home));
     Ok(())
+}
+
+/// Whether the uplink is an interface that came home from a dead container under another name, and has its own again.
+fn has_come_home(words: &AttachWords, facts: &Facts, home: &NetNs) -> bool {
+    match (&facts.uplink, &words.attach.uplink) {
+        (Found::Nothing { .. }, UplinkWord::Name(name)) if !words.dry_run => {
+            // Not where a bridge of that name would be made.
+            plan::attach(&words.attach, facts).is_err() && leftovers::bring_home_as(name.as_str(), home)
+        }
+        _ => false,
+    }
 }
 
 /// The same words again are no error and change nothing; other words are told what differs.
