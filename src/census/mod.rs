@@ -229,7 +229,10 @@ impl<'a> View<'a> {
                 let uplink = bridge.or_else(|| mark.uplink.as_ref().map(ToString::to_string));
                 let ifname = mark.ifname.as_ref().map(ToString::to_string).unwrap_or_default();
                 rows.push(on_host(link, &mark, ifname, uplink, "dead"));
-            } else if let Some(mark) = mark(Role::Link).filter(|mark| mark.nic.is_some()) {
+            } else if let Some(mark) = mark(Role::Link).filter(|mark| {
+                // Up under its own name, it is just being moved.
+                mark.nic.as_ref().is_some_and(|nic| !link.up || nic.name.as_str() != link.name)
+            }) {
                 let name = mark.nic.as_ref().map(|nic| nic.name.to_string());
                 let row = on_host(link, &mark, link.name.clone(), name, "came home");
                 rows.push(Listed { host_ifname: Some(link.name.clone()), ..row });

@@ -11,13 +11,14 @@ use crate::cli::AttachWords;
 use crate::dhcp::{Lease, Owner};
 use crate::error::{Error, Left};
 use crate::kernel::{self, KernelError, NetNs};
+use crate::leftovers;
 use crate::machine::Machine;
 use crate::observe::observe;
 use crate::ovs::Ovs;
 use crate::plan::{self, Facts, Found, OvsChange, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
-use crate::spec::{Attach, IfName, Vlan};
+use crate::spec::{Attach, IfName, UplinkWord, Vlan};
 use crate::survey;
 use crate::target::{LOOKUP_LIMIT, Target};
 
@@ -33,6 +34,9 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
         kernel::sweep_entries();
     }
     let mut facts = observe(&words.attach, &target, &mut machine)?;
+    if has_come_home(words, &facts, &home) {
+        facts = observe(&words.attach, &target, &mut machine)?;
+    }
     if facts.ifname_taken
         && let Some(present) = survey::present(&facts.ifname, &mut machine)?
     {
@@ -56,6 +60,17 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     std::mem::forget((machine, held, turn));
     std::mem::forget((target, home));
     Ok(())
+}
+
+/// Whether the uplink is an interface that came home from a dead container under another name, and has its own again.
+fn has_come_home(words: &AttachWords, facts: &Facts, home: &NetNs) -> bool {
+    match (&facts.uplink, &words.attach.uplink) {
+        (Found::Nothing { .. }, UplinkWord::Name(name)) if !words.dry_run => {
+            // Not where a bridge of that name would be made.
+            plan::attach(&words.attach, facts).is_err() && leftovers::bring_home_as(name.as_str(), home)
+        }
+        _ => false,
+    }
 }
 
 /// Takes away what an attach has left that was ended in the middle, by SIGKILL.
