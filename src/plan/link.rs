@@ -366,6 +366,7 @@ pub(super) fn port_mark(asked: &Attach, facts: &Facts, ovs: bool) -> Mark {
         role: Role::Port,
         ifname: Some(facts.ifname.clone()),
         netns: Some(facts.netns),
+        addresses: 0,
         old: [None, None],
         ovs,
         ..mark(asked, facts)
