@@ -213,3 +213,47 @@ fn a_forged_mark_reaches_nothing_outside() {
     }
     assert_eq!(addresses(&container.link("eth1")), ["10.0.0.2/24"]);
 }
+
+/// Several that have replaced each other's default route: whichever goes first, the container's own comes back last.
+#[test]
+fn default_routes_on_top_of_each_other() {
+    for orders in
+        [&["eth1", "eth2", "eth3"][..], &["eth3", "eth2", "eth1"], &["eth2", "eth1", "eth3"], &["--all"]]
+    {
+        let world = world();
+        let container = container_with_routes(&world);
+        let before = state(&world, &container);
+        let target = container.target();
+        for ifname in ["eth1", "eth2", "eth3"] {
+            let host = &ifname[3..];
+            world
+                .line(&format!(
+                    "br0 -i {ifname} {target} 10.0.{host}.2/24@10.0.{host}.1,fd0{host}::2/64@fd0{host}::1"
+                ))
+                .ok();
+        }
+        for order in orders {
+            let which = if order.starts_with("--") { (*order).to_owned() } else { format!("-i {order}") };
+            world.line(&format!("detach {target} {which}")).ok();
+        }
+        assert_same(&before, &state(&world, &container), &format!("{orders:?}"));
+    }
+}
+
+/// The kernel waits once for many links that it deletes together.
+#[test]
+fn many_go_with_one_deletion() {
+    let world = world();
+    let container = container_with_routes(&world);
+    let target = container.target();
+    for number in 1..9 {
+        world.line(&format!("br0 -i lan{number} {target} 10.0.{number}.2/24")).ok();
+    }
+    let (output, trace) = world.strace(&["-e", "trace=sendto"], &["detach", &target, "--all"]);
+    output.ok();
+    assert_eq!(container.links(), ["lo", "eth0", "eth0p"]);
+    // strace knows the protocol only of sockets that it saw being opened in its own namespace.
+    let deletes = |line: &&String| line.contains("RTM_DELLINK") || line.contains("nlmsg_type=0x11 ");
+    let deletions = trace.iter().filter(deletes).count();
+    assert_eq!(deletions, 1, "{trace:#?}");
+}

@@ -46,6 +46,7 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. }
         | Step::ClearLink { .. }
+        | Step::DeleteLinks { .. }
         | Step::RefillLink { .. }
         | Step::Ovs(_) => None,
     }
@@ -99,7 +100,7 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
             kernel::move_link(index, to.as_str(), machine.home, 0, number)
         }
         Step::SetMtu { mtu, .. } => kernel::set_mtu(index, *mtu),
-        Step::Finish { .. } => kernel::finish_link(index),
+        Step::Finish { .. } => kernel::set_group(index, 0),
         Step::Rename { from, to } => {
             machine.rename(from, to);
             kernel::rename_link(index, to.as_str())
@@ -129,6 +130,7 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         | Step::Lease { .. }
         | Step::EndLease { .. }
         | Step::ClearLink { .. }
+        | Step::DeleteLinks { .. }
         | Step::RefillLink { .. }
         | Step::Ovs(_) => return Err(Errno::EOPNOTSUPP.into()),
     })

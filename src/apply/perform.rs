@@ -44,6 +44,7 @@ pub(super) fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed)
             machine.cleared = Some(had);
             Ok(())
         }
+        Step::DeleteLinks { ifnames } => delete_links(machine, ifnames),
         Step::RefillLink { ifname } => refill_link(machine, ifname),
         Step::RestoreAddresses { ifname } => restore_addresses(machine, ifname),
         _ => Err(Errno::EOPNOTSUPP.into()),
@@ -73,6 +74,22 @@ fn clear_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<kernel::Belo
         }
     }
     Ok(had)
+}
+
+/// Puts the links into one group, which the kernel deletes at once. Whatever else is in that group was never finished.
+fn delete_links(machine: &mut Machine<'_>, ifnames: &[IfName]) -> Result<(), KernelError> {
+    let mut marks = Vec::new();
+    for ifname in ifnames {
+        match machine.index(Side::Target, ifname) {
+            Err(error) if error.errno == Errno::ENODEV => {}
+            index => marks.push(kernel::set_group(index?, kernel::UNFINISHED)),
+        }
+    }
+    if marks.is_empty() {
+        return Ok(());
+    }
+    machine.target.batch(&marks)?;
+    machine.target.execute(kernel::delete_group(kernel::UNFINISHED))
 }
 
 /// The way back.

@@ -113,7 +113,10 @@ fn by_a_new_link(
     let planned = plan::attach(asked, &freed)?;
     let inventory = survey::inventory(machine)?;
     let attachment = inventory.attachments.iter().find(|attachment| attachment.ifname == facts.ifname);
-    let old = attachment.map(|attachment| with_vlan(attachment.clone(), &inventory, home, target));
+    let old = attachment.map(|attachment| {
+        let going = [attachment.ifname.clone()];
+        with_vlan(attachment.clone(), (&inventory, &going), home, target)
+    });
     let taking = old.as_ref().filter(|old| !old.doubtful).map(plan::detach).unwrap_or_default();
     if words.dry_run {
         let steps: Vec<Step> = taking.into_iter().chain(planned).collect();

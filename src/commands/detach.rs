@@ -3,7 +3,7 @@
 use crate::apply::{self, UndoFailure};
 use crate::cli::DetachWords;
 use crate::error::{Error, Left};
-use crate::kernel::{self, NetNs};
+use crate::kernel::{self, Link, NetNs};
 use crate::leftovers;
 use crate::machine::Machine;
 use crate::ovs::Ovs;
@@ -51,13 +51,16 @@ pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
         });
     }
     let last = inventory.attachments.len() == chosen.len();
-    let attachments = chosen.into_iter().map(|attachment| with_vlan(attachment, &inventory, &home, &target));
-    let attachments: Vec<Attachment> = attachments.collect();
+    let names: Vec<IfName> = chosen.iter().map(|attachment| attachment.ifname.clone()).collect();
+    let with_vlan = |attachment| with_vlan(attachment, (&inventory, &names), &home, &target);
+    let attachments: Vec<Attachment> = chosen.into_iter().map(with_vlan).collect();
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     if attachments.iter().any(|attachment| attachment.ovs) {
         machine.ovs = Ovs::find().ok();
     }
-    let mut steps: Vec<Step> = attachments.iter().flat_map(plan::detach).collect();
+    let mut staying = inventory.attachments.clone();
+    staying.retain(|attachment| !names.contains(&attachment.ifname));
+    let mut steps = plan::detach_all(&attachments, &staying);
     if let (true, Some(entry), Some(process)) = (last, &target.entry, &target.process) {
         steps.push(plan::unlink(entry, process.pid()));
     }
@@ -100,17 +103,18 @@ fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result
     Ok(found)
 }
 
-/// Adds the 802.1Q interface under it when nobody else is on that.
+/// Adds the 802.1Q interface under it when nobody but those that go is on that.
 pub fn with_vlan(
     mut attachment: Attachment,
-    inventory: &Inventory,
+    (inventory, going): (&Inventory, &[IfName]),
     home: &NetNs,
     target: &Target,
 ) -> Attachment {
     let vlan = inventory.vlan_links.iter().find(|(ifname, _)| *ifname == attachment.ifname);
     attachment.vlan_link = vlan.and_then(|(_, link)| {
-        let others = inventory.vlan_links.iter().filter(|(_, other)| other.index == link.index).count() - 1;
-        let used = others > 0 || survey::is_used_elsewhere(link.index, home, &target.netns);
+        let stays = |(ifname, other): &(IfName, Link)| other.index == link.index && !going.contains(ifname);
+        let used = inventory.vlan_links.iter().any(stays)
+            || survey::is_used_elsewhere(link.index, home, &target.netns);
         (!used).then(|| link.name.parse().ok()).flatten()
     });
     attachment

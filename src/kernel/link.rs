@@ -292,10 +292,17 @@ pub fn set_alias(name: &str, alias: &str) -> Request {
     change(LinkUnspec::new_with_name(name).alias(alias).build())
 }
 
-/// `ip link set dev … group default`: the link is finished.
+/// `ip link set dev … group NUMBER`.
 #[must_use]
-pub fn finish_link(index: u32) -> Request {
-    change(LinkUnspec::new_with_index(index).link_group(0).build())
+pub fn set_group(index: u32, group: u32) -> Request {
+    change(LinkUnspec::new_with_index(index).link_group(group).build())
+}
+
+/// `ip link delete group NUMBER`: all links of a group in the time of one (`rtnl_group_dellink`, net/core/rtnetlink.c).
+#[must_use]
+pub fn delete_group(group: u32) -> Request {
+    let message = LinkMessageBuilder::<LinkUnspec>::default().link_group(group).build();
+    Request::new(&RouteNetlinkMessage::DelLink(message), 0)
 }
 
 /// `ip link set dev … name NAME`, for a link that is down.

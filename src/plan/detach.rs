@@ -42,6 +42,53 @@ pub fn detach(attachment: &Attachment) -> Vec<Step> {
     steps
 }
 
+/// The steps that take several attachments of one container apart, `others` staying. Links that are deleted go together,
+/// which costs the kernel no more time than one of them. Routes come after all links, or one would be put back over a link
+/// that is about to go. An attachment that stays and would put one of the routes back that go now inherits what that one
+/// had replaced.
+#[must_use]
+pub fn detach_all(chosen: &[Attachment], others: &[Attachment]) -> Vec<Step> {
+    let all: Vec<Step> = chosen.iter().flat_map(detach).collect();
+    let (routes, rest): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|step| matches!(step, Step::ReplaceDefault { .. }));
+    let mut steps = Vec::new();
+    let mut together = Vec::new();
+    for step in rest {
+        match step {
+            Step::DeleteLink { side: Side::Target, ifname } if chosen.len() > 1 => together.push(ifname),
+            // What is under a link goes after it.
+            Step::DeleteLink { side: Side::Host, .. } if !together.is_empty() => {
+                steps.push(Step::DeleteLinks { ifnames: std::mem::take(&mut together) });
+                steps.push(step);
+            }
+            step => steps.push(step),
+        }
+    }
+    if !together.is_empty() {
+        steps.push(Step::DeleteLinks { ifnames: together });
+    }
+    steps.extend(routes);
+    steps.extend(others.iter().filter_map(|other| inherit(other, chosen)));
+    steps
+}
+
+/// The mark of an attachment that stays, when a link that goes has the default route which it would put back.
+fn inherit(other: &Attachment, chosen: &[Attachment]) -> Option<Step> {
+    let was = other.present.mark.as_ref()?;
+    let mut mark = was.clone();
+    for family in 0..mark.old.len() {
+        // At most one step a link that goes: a mark could be forged to lead in a circle.
+        for _ in chosen {
+            let dev = mark.old[family].as_ref().and_then(|old| old.dev.as_ref());
+            let gone = chosen.iter().find(|gone| Some(&gone.ifname) == dev);
+            let Some(gone) = gone else { break };
+            mark.old[family] = gone.present.mark.as_ref().and_then(|mark| mark.old[family].clone());
+        }
+    }
+    let (ifname, alias) = (other.ifname.clone(), mark.to_string());
+    (mark != *was).then_some(Step::SetAlias { side: Side::Target, ifname, alias, old: None })
+}
+
 fn replace(v4: bool, old: OldDefault) -> Option<Step> {
     let dev = old.dev.clone()?;
     Some(Step::ReplaceDefault { v4, dev, old })

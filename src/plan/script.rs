@@ -223,6 +223,10 @@ impl<'a> Script<'a> {
             Step::Ovs(change) => {
                 change.words().iter().fold("ovs-vsctl".to_owned(), |line, word| line + " " + &quote(word))
             }
+            Step::DeleteLinks { ifnames } => {
+                let one = |ifname: &IfName| inside(format!("link delete dev {}", quote(ifname.as_str())));
+                ifnames.iter().map(one).collect::<Vec<_>>().join("; ")
+            }
             Step::DeleteVlan { name } | Step::DeleteBridge { name } => {
                 format!("ip link delete dev {}", quote(name.as_str()))
             }

@@ -297,6 +297,11 @@ pub enum Step {
         /// Its name.
         ifname: IfName,
     },
+    /// Delete several links of the target at the cost of one.
+    DeleteLinks {
+        /// Their names.
+        ifnames: Vec<IfName>,
+    },
     /// Delete an 802.1Q interface unless somebody else uses it by now.
     DeleteVlan {
         /// Its name.

@@ -88,6 +88,7 @@ impl Step {
             | Self::DeleteLink { .. }
             | Self::DeleteBridge { .. }
             | Self::DeleteVlan { .. }
+            | Self::DeleteLinks { .. }
             | Self::UnlinkNamespace { .. } => Vec::new(),
         }
     }
@@ -130,6 +131,7 @@ impl Step {
             | Self::UnlinkNamespace { .. }
             | Self::CreateBridge { .. }
             | Self::CreateDummy { .. }
+            | Self::DeleteLinks { .. }
             // By name, for a link that is made in the same datagram.
             | Self::SetAlias { side: Side::Host, .. }
             | Self::EndLease { .. }

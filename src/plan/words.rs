@@ -46,6 +46,7 @@ impl Step {
             Self::RefillLink { .. } => "refill_link",
             Self::ReplaceDefault { .. } => "replace_default",
             Self::DeleteLink { .. } => "delete_link",
+            Self::DeleteLinks { .. } => "delete_links",
             Self::DeleteVlan { .. } => "delete_vlan",
             Self::DeleteBridge { .. } => "delete_bridge",
             Self::Ovs(change) => change.word(),
@@ -134,6 +135,10 @@ impl fmt::Display for Step {
                 write!(f, " over {dev}")
             }
             Self::DeleteLink { ifname, .. } => write!(f, "deleting {ifname}"),
+            Self::DeleteLinks { ifnames } => {
+                let names: Vec<_> = ifnames.iter().map(ToString::to_string).collect();
+                write!(f, "deleting {}", names.join(", "))
+            }
             Self::DeleteVlan { name } => write!(f, "deleting {name}"),
             Self::DeleteBridge { name } => write!(f, "deleting bridge {name}"),
             Self::Ovs(change) => change.fmt(f),
