@@ -169,8 +169,9 @@ fn a_wireless_device_moves_as_a_whole() {
     let netns = world.path("").parent().unwrap().join("ns/net");
     let outside = format!(
         "[ -d /run/guest ] || exit 1
+         until modprobe -r mac80211_hwsim; do sleep 0.1; done
          modprobe mac80211_hwsim radios=1
-         iw phy#0 set netns name {}",
+         iw phy#$(cat /sys/class/net/wlan0/phy80211/index) set netns name {}",
         netns.display()
     );
     finish(Command::new("sh").args(["-euc", &outside])).ok();

@@ -10,6 +10,13 @@ use support::{Container, World, addresses, assert_same, flag, snapshot};
 /// switched off for new links as Docker does.
 const ADDRESSES: &str = "10.9.9.9/32@10.0.0.1,fd00::2/64@fd00::1";
 
+/// The words of an attach of `target`: `WORDS`, `WORDS|ADDRESSES`, `WORDS|ADDRESSES|LAST_WORD`.
+fn line<'a>(case: &'a str, target: &'a str) -> Vec<&'a str> {
+    let mut parts = case.split('|');
+    let words = parts.next().unwrap().split(' ');
+    words.chain([target, parts.next().unwrap_or(ADDRESSES)]).chain(parts).collect()
+}
+
 /// Runs the attach again and again, with the first, the second, the third … call disturbed, until there are no more.
 fn disturb_each(uplink: &str, inject: &str) {
     disturb_runs(uplink, inject, 1);
@@ -36,12 +43,12 @@ fn disturb_on_one_world(uplink: &str, inject: &str, from: usize, length: usize) 
     let call = format!(" {}(", inject.split(':').next().unwrap());
     for number in from.. {
         let inject = format!("inject={inject}:when={number}..{}", number + length - 1);
-        let words: Vec<_> = uplink.split(' ').chain([target.as_str(), ADDRESSES]).collect();
+        let words = line(uplink, &target);
         let (output, trace) = world.strace(&["-e", &inject], &words);
         let disturbed = trace.iter().filter(|line| line.contains(&call)).count() >= number;
         let what = format!("{inject}: {output:#?}");
         if output.code() == 0 {
-            assert_whole(&container, &what);
+            assert_whole(&container, uplink, &what);
             assert!(disturbed || number > 1, "never called: {what}");
             return disturbed.then_some(number + 1);
         }
@@ -69,12 +76,16 @@ fn container(world: &World) -> Container<'_> {
     container
 }
 
-fn assert_whole(container: &Container, what: &str) {
+fn assert_whole(container: &Container, case: &str, what: &str) {
+    let asked = case.split('|').nth(1).unwrap_or(ADDRESSES);
     let link = container.link("eth1");
     assert!(flag(&link, "UP"), "{what}");
-    assert_eq!(addresses(&link), ["10.9.9.9/32", "fd00::2/64"], "{what}");
+    let nets: Vec<_> = asked.split(',').map(|word| word.split('@').next().unwrap()).collect();
+    assert_eq!(addresses(&link), nets, "{what}");
     let gateways = container.sh("ip route show default; ip -6 route show default").ok();
-    assert!(gateways.contains("via 10.0.0.1") && gateways.contains("via fd00::1"), "{what}: {gateways}");
+    for gateway in asked.split(',').filter_map(|word| word.split('@').nth(1)) {
+        assert!(gateways.contains(&format!("via {gateway} dev eth1")), "{what}: {gateways}");
+    }
 }
 
 #[test]
@@ -162,14 +173,14 @@ fn kill_each(uplink: &str, call: &str) {
         let container = container(&world);
         let target = container.target();
         let inject = format!("inject={call}:signal=SIGKILL:when={number}");
-        let words: Vec<_> = uplink.split(' ').chain([target.as_str(), ADDRESSES]).collect();
+        let words = line(uplink, &target);
         let (output, _) = world.strace(&["-e", &inject], &words);
         let what = format!("{uplink}: {inject}: {output:#?}");
-        world.line(&format!("{uplink} {target} {ADDRESSES}")).ok();
-        assert_whole(&container, &what);
+        world.rpipe(&words).ok();
+        assert_whole(&container, uplink, &what);
         assert_eq!(container.links(), ["lo", "eth0", "eth0p", "eth1"], "{what}");
         // And a third time there is nothing to do.
-        let json = world.line(&format!("--json {uplink} {target} {ADDRESSES}")).ok();
+        let json = world.rpipe(&[&["--json"], &words[..]].concat()).ok();
         assert!(json.contains("\"changed\":false"), "{what}: {json}");
         // What was replaced is known all the same.
         world.line(&format!("detach {target}")).ok();
@@ -184,8 +195,34 @@ fn kill_each(uplink: &str, call: &str) {
 
 #[test]
 fn sigkill_at_every_change_on_a_bridge() {
-    for call in ["sendto", "recvfrom", "symlink", "setns", "openat", "write", "close", "exit_group"] {
-        kill_each("br7", call);
+    for call in CALLS.iter().chain(&["setsockopt", "flock", "getdents64", "write", "exit_group"]) {
+        if *call != "rt_sigprocmask" {
+            kill_each("br7", call);
+        }
+    }
+}
+
+/// One family or the other, with and without a gateway.
+#[test]
+fn every_form_of_addresses() {
+    for addresses in ["10.0.0.2/24", "10.0.0.2/24@10.0.0.1", "fd00::2/64", "fd00::2/64@fd00::1"] {
+        disturb_each(&format!("br7|{addresses}"), "sendto:error=ENOBUFS");
+        disturb_each(&format!("card|{addresses}"), "recvfrom:error=ENOBUFS");
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    disturb_each("br7", "symlink:error=ENOSPC");
+    disturb_each("card", "symlink:error=EROFS");
+}
+
+#[test]
+#[ignore = "needs the guest's kernel"]
+fn vlans_and_dummies() {
+    for case in [&format!("card|{ADDRESSES}|@10"), "dummy0"] {
+        disturb_each(case, "sendto:error=ENOBUFS");
+        kill_each(case, "sendto");
     }
 }
 

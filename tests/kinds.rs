@@ -38,7 +38,7 @@ fn a_dummy_as_it_is_asked_for() {
     for (words, why) in [
         ("dummy0 TARGET 10.0.0.2/24 @10", "leads nowhere"),
         ("dummy0 --mode vepa TARGET 10.0.0.2/24", "a dummy has none"),
-        ("dummy0 -i lo1 TARGET 10.0.0.2/24", "exists already"),
+        ("dummy0 -i lo1 TARGET 10.0.0.2/24", "is attached already"),
         ("dummy0 -i x TARGET 10.0.0.2/24@172.17.0.1", "172.17.0.1"),
     ] {
         if words.contains("172.17") {
