@@ -57,7 +57,7 @@ pub fn leftovers(home: &NetNs) -> Result<Leftovers, KernelError> {
             .flat_map(|name| name.parse())
             .collect(),
         ovs_bridges: bridges.collect(),
-        strays: strays(&links),
+        strays: strays(&links, home),
         links: links.iter().map(host_link).collect(),
     })
 }
@@ -110,11 +110,12 @@ fn used_elsewhere(home: &NetNs) -> Result<UsedElsewhere, KernelError> {
 /// The interfaces on the host that carry the mark of a container's.
 ///
 /// One that is up under its own name is none: it is just being moved, and gets its mark first; or somebody has put it
-/// right by hand. The kernel sets down what it returns.
-fn strays(links: &[Link]) -> Vec<Stray> {
+/// right by hand. The kernel sets down what it returns. In the container that it was moved to it is in its place.
+fn strays(links: &[Link], home: &NetNs) -> Vec<Stray> {
     let stray = |link: &Link| {
         let mark = link.alias.parse::<Mark>().ok().filter(|mark| mark.role == Role::Link)?;
-        let (nic, name) = (mark.nic?, link.name.parse().ok()?);
+        let in_its_place = mark.netns == Some(home.inode());
+        let (nic, name) = (mark.nic.filter(|_| !in_its_place)?, link.name.parse().ok()?);
         let settled = link.up && name == nic.name;
         (!settled).then_some(Stray { name, up: link.up, nic })
     };
@@ -140,7 +141,7 @@ pub fn bring_home_as(name: &str, home: &NetNs) -> bool {
 
 fn try_home(home: &NetNs, wanted: impl Fn(&Stray) -> bool) -> Result<bool, KernelError> {
     let links = kernel::all_links(&mut RouteSocket::open()?)?;
-    let mut strays = strays(&links);
+    let mut strays = strays(&links, home);
     // One that goes by its own name, down as it always was, may be on its way into a container.
     strays.retain(|stray| wanted(stray) && (stray.name != stray.nic.name || stray.nic.up));
     let (coming, _) = plan::homecoming(&strays, links.iter().map(|link| link.name.as_str()));

@@ -296,3 +296,23 @@ fn hardware_comes_home_when_its_container_dies() {
         "{output:#?}"
     );
 }
+
+/// rpipe may be called inside a container as well, where the interface that was moved is in its place.
+#[test]
+fn inside_the_container_it_is_at_home() {
+    let world = World::new();
+    card(&world);
+    let container = world.container();
+    world.line(&format!("--direct-phys card {} 192.168.0.5/24", container.target())).ok();
+    for verb in ["list", "gc"] {
+        let output = finish(container.command(RPIPE).arg(verb));
+        assert_eq!(output.code(), 0, "{output:?}");
+        container.ip("link set eth1 down");
+        finish(container.command(RPIPE).arg(verb));
+        container.ip("link set eth1 up");
+        assert_eq!(container.links(), ["lo", "eth1"], "{verb}");
+        assert!(container.link("eth1")["ifalias"].as_str().unwrap().contains("nic=card"), "{verb}");
+    }
+    world.line(&format!("detach {}", container.target())).ok();
+    assert!(names(&world.ip_json("link")).contains(&"card".to_owned()));
+}

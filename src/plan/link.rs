@@ -315,7 +315,8 @@ fn direct(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink)
             Err(_) => moved.alias.clone(),
         },
     };
-    let mark = Mark { nic: Some(nic), ..mark(asked, facts) };
+    // Where it is to be: found there it is in its place, found anywhere else it came home.
+    let mark = Mark { nic: Some(nic), netns: Some(facts.netns), ..mark(asked, facts) };
     steps.push(Step::SetAlias {
         side: Side::Host,
         ifname: moved.name.clone(),
