@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::cli::ExecWords;
 use crate::error::Error;
 use crate::kernel::KernelError;
+use crate::leftovers;
 use crate::target::{LOOKUP_LIMIT, Target};
 
 use super::attach::own_namespace;
@@ -20,6 +21,7 @@ pub fn exec(words: &ExecWords) -> Result<u8, Error> {
 
 fn become_command(words: &ExecWords) -> Result<Infallible, Error> {
     let home = own_namespace()?;
+    leftovers::bring_home(&home);
     let target = Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT))?;
     let program = program::find(&words.command[0])?;
     target.netns.join().map_err(|error| {

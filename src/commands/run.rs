@@ -16,6 +16,7 @@ use crate::cli::RunWords;
 use crate::dhcp::Owner;
 use crate::error::Error;
 use crate::kernel::{self, KernelError, NetNs};
+use crate::leftovers;
 use crate::machine::Machine;
 use crate::observe::observe;
 use crate::plan::{self, Script};
@@ -43,6 +44,7 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let name = words.command[0].to_string_lossy().into_owned();
     let program = program::find(&words.command[0])?;
     let home = own_namespace()?;
+    leftovers::bring_home(&home);
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     let netns = NetNs::fresh(&home).map_err(|error| Error::kernel("making a network namespace", error))?;
     let target =
