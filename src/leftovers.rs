@@ -93,8 +93,7 @@ fn used_elsewhere(home: &NetNs) -> Result<UsedElsewhere, KernelError> {
             let links = kernel::all_links(&mut socket)?;
             let leads_out = links.iter().any(Link::lower_is_elsewhere);
             let here = if leads_out { kernel::neighbour(&mut socket, home)? } else { None };
-            let on_host = |link: &Link| link.lower.filter(|_| here.is_some() && link.lower_netns == here);
-            Ok::<_, KernelError>(links.iter().filter_map(on_host).collect::<Vec<_>>())
+            Ok::<_, KernelError>(links.iter().filter_map(|link| link.lower_in(here)).collect::<Vec<_>>())
         };
         match look() {
             Ok(indexes) => used.indexes.extend(indexes),
@@ -113,7 +112,7 @@ fn used_elsewhere(home: &NetNs) -> Result<UsedElsewhere, KernelError> {
 /// right by hand. The kernel sets down what it returns. In the container that it was moved to it is in its place.
 fn strays(links: &[Link], home: &NetNs) -> Vec<Stray> {
     let stray = |link: &Link| {
-        let mark = link.alias.parse::<Mark>().ok().filter(|mark| mark.role == Role::Link)?;
+        let mark = Mark::of(&link.alias, Role::Link)?;
         let in_its_place = mark.netns == Some(home.inode());
         let (nic, name) = (mark.nic.filter(|_| !in_its_place)?, link.name.parse().ok()?);
         let settled = link.up && name == nic.name;

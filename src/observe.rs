@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use crate::dhcp;
 use crate::error::Error;
-use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Link, RouteSocket};
+use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Link, RouteSocket, Settings};
 use crate::machine::Machine;
 use crate::ovs::{self, KnownUplink, Ovs};
 use crate::phy;
@@ -99,7 +99,9 @@ fn ifname(asked: &Attach, kind: Option<UplinkKind>) -> Result<IfName, Error> {
 
 fn save(machine: &mut Machine<'_>, name: &IfName) -> Result<Belongings, KernelError> {
     let index = machine.index(Side::Host, name)?;
-    kernel::belongings(&mut machine.host, index, name.as_str())
+    let mut belongings = kernel::belongings(&mut machine.host, index)?;
+    belongings.settings = Settings::read(name.as_str());
+    Ok(belongings)
 }
 
 /// The default routes that ours would replace, remembered as the kernel has them.
@@ -292,16 +294,7 @@ fn find_vlan(
 fn describe(route: &DefaultRoute, machine: &mut Machine<'_>) -> OldDefault {
     // Only for people: a name that cannot be had is left out.
     let link = route.oif.and_then(|index| kernel::link_by_index(&mut machine.target, index).ok().flatten());
-    OldDefault {
-        gateway: route.gateway,
-        dev: link.and_then(|link| link.name.parse().ok()),
-        metric: route.metric,
-        protocol: route.protocol,
-        source: route.source,
-        mtu: route.mtu,
-        onlink: route.onlink,
-        partial: route.partial,
-    }
+    OldDefault { dev: link.and_then(|link| link.name.parse().ok()), ..route.words.clone() }
 }
 
 /// The name on the host, whether it is taken, and whether the container's name is taken here.

@@ -293,13 +293,16 @@ impl Paper {
     }
 }
 
-/// Does a change; the machine must know the program.
+/// Does a change, and looks for the program first where nobody has.
 ///
 /// # Errors
 /// What Open vSwitch says; `EEXIST` for a bridge that somebody else has made just now, `ETIMEDOUT` when the switch does not
 /// answer.
 pub fn perform(change: &OvsChange, machine: &mut Machine<'_>) -> Result<(), Failed> {
-    let ovs = machine.ovs.as_mut().ok_or(KernelError::from(Errno::ENOENT))?;
+    let ovs = match &mut machine.ovs {
+        Some(ovs) => ovs,
+        none => none.insert(Ovs::find()?),
+    };
     match change {
         OvsChange::AddBridge { name, .. } => {
             match ovs.change(change) {

@@ -53,8 +53,7 @@ fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
     let links = kernel::all_links(target)?;
     let home = kernel::neighbour(target, machine.home)?;
     let mut inventory = Inventory::default();
-    let is_ours =
-        |link: &Link| link.unfinished || link.alias.parse::<Mark>().is_ok_and(|mark| mark.role == Role::Link);
+    let is_ours = |link: &Link| link.unfinished || Mark::of(&link.alias, Role::Link).is_some();
     let any = links.iter().any(is_ours);
     let (addresses, routes) = if any {
         (kernel::addresses(target, None)?, kernel::routes(target, None)?)
@@ -154,7 +153,7 @@ pub fn described(
     routes: &[(u32, kernel::SeenRoute)],
     host: HostEnd,
 ) -> Present {
-    let mark = link.alias.parse::<Mark>().ok().filter(|mark| mark.role == Role::Link);
+    let mark = Mark::of(&link.alias, Role::Link);
     let routes = || routes.iter().filter(|(at, _)| *at == link.index).map(|(_, route)| *route);
     let marked = mark.as_ref().and_then(|mark| mark.uplink.clone());
     // One that was moved has left nothing on the host that knows of it, whatever its other end is.
@@ -194,23 +193,19 @@ pub fn described(
 /// # Errors
 /// The kernel's refusal.
 pub fn host_end(link: &Link, home: Option<i32>, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
-    let Some(index) = link.lower.filter(|_| link.lower_netns.is_some() && link.lower_netns == home) else {
-        return Ok(HostEnd::default());
-    };
+    let Some(index) = link.lower_in(home) else { return Ok(HostEnd::default()) };
     let Some(other) = host.link(index)? else { return Ok(HostEnd::default()) };
     match (link.kind.as_deref(), other.kind.as_deref()) {
         (Some("veth"), Some("veth")) if other.lower == Some(link.index) => port(&other, host),
         (Some("veth"), _) => Ok(HostEnd::default()),
-        (_, Some("vlan")) if other.alias.parse::<Mark>().is_ok_and(|mark| mark.role == Role::Vlan) => {
-            vlan_end(other, host)
-        }
+        (_, Some("vlan")) if Mark::of(&other.alias, Role::Vlan).is_some() => vlan_end(other, host),
         _ => Ok(HostEnd { uplink: other.name.parse().ok(), ..HostEnd::default() }),
     }
 }
 
 /// A veth's host end: on a Linux bridge the kernel knows which, on Open vSwitch only its mark does.
 fn port(port: &Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
-    let mark = port.alias.parse::<Mark>().ok().filter(|mark| mark.role == Role::Port);
+    let mark = Mark::of(&port.alias, Role::Port);
     let bridge = match (&port.master, port.port_kind.as_deref()) {
         (Some(index), Some("bridge")) => host.link(*index)?,
         _ => None,

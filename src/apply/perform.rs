@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use crate::kernel::{self, KernelError};
+use crate::kernel::{self, Belongings, KernelError, RouteSocket};
 use crate::machine::Machine;
 use crate::ovs;
 use crate::phy;
@@ -51,21 +51,26 @@ pub(super) fn perform(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed)
     }
 }
 
-/// Gives an interface that is back what it had. Goes on after a failure, so that as much as possible is there again.
+/// Gives an interface that is back what it had.
 fn restore_addresses(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelError> {
     let Some(belongings) = machine.belongings.take() else { return Ok(()) };
     let index = machine.index(Side::Host, ifname)?;
+    give_back(&belongings, index, &mut machine.host)
+}
+
+/// Each thing by itself, so that as much as possible is there again; the first error is told.
+fn give_back(had: &Belongings, index: u32, socket: &mut RouteSocket) -> Result<(), KernelError> {
     let mut first_error = Ok(());
-    for request in belongings.requests(index) {
-        first_error = first_error.and(machine.host.execute(request));
+    for request in had.requests(index) {
+        first_error = first_error.and(socket.execute(request));
     }
     first_error
 }
 
 /// Takes all addresses and routes from a link of the target, and tells what they were.
-fn clear_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<kernel::Belongings, KernelError> {
+fn clear_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<Belongings, KernelError> {
     let index = machine.index(Side::Target, ifname)?;
-    let had = kernel::belongings(&mut machine.target, index, ifname.as_str())?;
+    let had = kernel::belongings(&mut machine.target, index)?;
     for request in had.clear() {
         match machine.target.execute(request) {
             // The kernel takes secondary addresses along with their first one, and routes with their addresses.
@@ -97,9 +102,5 @@ fn refill_link(machine: &mut Machine<'_>, ifname: &IfName) -> Result<(), KernelE
     let Some(had) = machine.cleared.take() else { return Ok(()) };
     clear_link(machine, ifname)?;
     let index = machine.index(Side::Target, ifname)?;
-    let mut first_error = Ok(());
-    for request in had.requests(index) {
-        first_error = first_error.and(machine.target.execute(request));
-    }
-    first_error
+    give_back(&had, index, &mut machine.target)
 }

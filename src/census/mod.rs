@@ -75,18 +75,11 @@ pub fn census(home: &NetNs, target: Option<&Target>) -> Result<Vec<Listed>, Erro
     Ok(rows)
 }
 
-fn mark_of(link: &Link, role: Role) -> Option<Mark> {
-    // Most links have none, and reading one is work.
-    if link.alias.is_empty() {
-        return None;
-    }
-    link.alias.parse::<Mark>().ok().filter(|mark| mark.role == role)
-}
-
 impl<'a> View<'a> {
     fn new(home: &'a NetNs) -> Result<Self, KernelError> {
         let links = kernel::all_links(&mut RouteSocket::open()?)?;
-        let switched = links.iter().any(|link| mark_of(link, Role::Port).is_some_and(|mark| mark.ovs));
+        let switched =
+            links.iter().any(|link| Mark::of(&link.alias, Role::Port).is_some_and(|mark| mark.ovs));
         let links = links.into_iter().map(|link| (link.index, link)).collect();
         let records = switched.then(|| Ovs::find().and_then(|ovs| ovs.records()));
         let switch = records.and_then(|records| {
@@ -97,9 +90,9 @@ impl<'a> View<'a> {
 
     /// The host's marked end of a veth.
     fn port(&self, link: &Link, home: Option<i32>) -> Option<(&Link, Mark)> {
-        let index = link.lower.filter(|_| link.lower_netns.is_some() && link.lower_netns == home)?;
+        let index = link.lower_in(home)?;
         let port = self.links.get(&index).filter(|port| port.lower == Some(link.index))?;
-        Some((port, mark_of(port, Role::Port)?))
+        Some((port, Mark::of(&port.alias, Role::Port)?))
     }
 
     fn look_into(&mut self, place: &Place<'_>, rows: &mut Vec<Listed>) -> Result<(), KernelError> {
@@ -108,7 +101,8 @@ impl<'a> View<'a> {
         let leads_out = links.iter().any(Link::lower_is_elsewhere);
         // Asked for after the links: it is in telling of them that the kernel numbers their namespaces.
         let home = if leads_out { kernel::neighbour(&mut socket, self.home)? } else { None };
-        let is_ours = |link: &&Link| mark_of(link, Role::Link).is_some() || self.port(link, home).is_some();
+        let is_ours =
+            |link: &&Link| Mark::of(&link.alias, Role::Link).is_some() || self.port(link, home).is_some();
         let ours: Vec<_> = links.iter().filter(is_ours).collect();
         if ours.is_empty() {
             return Ok(());
@@ -222,7 +216,7 @@ impl<'a> View<'a> {
     /// their container died and still go by its names.
     fn without_another_end(&self, rows: &mut Vec<Listed>) {
         for link in self.links.values() {
-            let mark = |role| mark_of(link, role);
+            let mark = |role| Mark::of(&link.alias, role);
             if let Some(mark) = mark(Role::Port).filter(|_| !self.found.contains(&link.index)) {
                 let bridge = link.master.and_then(|index| self.links.get(&index));
                 let bridge = bridge.filter(|_| !mark.ovs).map(|bridge| bridge.name.clone());

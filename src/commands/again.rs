@@ -1,12 +1,10 @@
 //! An attach of what is attached already: the same words change nothing, other words are told or, with `--replace`, done.
 
-use crate::apply;
 use crate::cli::AttachWords;
 use crate::error::Error;
 use crate::kernel::NetNs;
 use crate::machine::Machine;
 use crate::observe::observe;
-use crate::ovs::Ovs;
 use crate::plan::{self, Facts, Present, Refusal, Script, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
@@ -14,7 +12,7 @@ use crate::survey;
 use crate::target::Target;
 
 use super::attach::{carry_out, namespace_path, report, wire};
-use super::detach::with_vlan;
+use super::detach::{take_apart, with_vlan};
 
 /// Looks at what is there: equal, different, or to be replaced.
 pub fn again(
@@ -122,16 +120,8 @@ fn by_a_new_link(
         let steps: Vec<Step> = taking.into_iter().chain(planned).collect();
         return report::planned(&steps, &Script::new(&steps, &freed, &namespace_path(target)), words.json);
     }
-    if old.as_ref().is_some_and(|old| old.ovs) && machine.ovs.is_none() {
-        machine.ovs = Ovs::find().ok();
-    }
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
-    let failures = apply::take_apart(&taking, machine);
-    if !failures.is_empty() {
-        let path = namespace_path(target);
-        return Err(super::detach::unfinished(target, &path, failures));
-    }
-    machine.forget_all();
+    take_apart(&taking, target, machine)?;
     let outcome = observe(asked, target, machine).and_then(|facts| {
         let steps = plan::attach(asked, &facts)?;
         carry_out(words, (target, &facts), &steps, machine, &held, quiet)

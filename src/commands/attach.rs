@@ -14,7 +14,6 @@ use crate::kernel::{self, KernelError, NetNs};
 use crate::leftovers;
 use crate::machine::Machine;
 use crate::observe::observe;
-use crate::ovs::Ovs;
 use crate::plan::{self, Facts, Found, OvsChange, Script, Side, Step};
 use crate::report::{self, Report};
 use crate::signals::{ENDING, Held};
@@ -23,6 +22,7 @@ use crate::survey;
 use crate::target::{LOOKUP_LIMIT, Target};
 
 use super::again::again;
+use super::detach::take_apart;
 
 /// Attaches a running container.
 pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
@@ -79,15 +79,7 @@ fn take_away_unfinished(target: &Target, ifname: &IfName, machine: &mut Machine<
     let inventory = survey::inventory(machine)?;
     let unfinished = inventory.attachments.iter().find(|attachment| attachment.ifname == *ifname);
     let steps = unfinished.filter(|it| !it.doubtful).map(plan::detach).unwrap_or_default();
-    if unfinished.is_some_and(|attachment| attachment.ovs) && machine.ovs.is_none() {
-        machine.ovs = Ovs::find().ok();
-    }
-    let failures = apply::take_apart(&steps, machine);
-    machine.forget_all();
-    if failures.is_empty() {
-        return Ok(());
-    }
-    Err(super::detach::unfinished(target, &namespace_path(target), failures))
+    take_apart(&steps, target, machine)
 }
 
 /// Does the steps and tells of it, or undoes them.

@@ -6,7 +6,6 @@ use crate::error::{Error, Left};
 use crate::kernel::{self, Link, NetNs};
 use crate::leftovers;
 use crate::machine::Machine;
-use crate::ovs::Ovs;
 use crate::plan::{self, Attachment, Script, Step};
 use crate::report::{self, Detached};
 use crate::signals::{ENDING, Held};
@@ -55,38 +54,39 @@ pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
     let with_vlan = |attachment| with_vlan(attachment, (&inventory, &names), &home, &target);
     let attachments: Vec<Attachment> = chosen.into_iter().map(with_vlan).collect();
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
-    if attachments.iter().any(|attachment| attachment.ovs) {
-        machine.ovs = Ovs::find().ok();
-    }
     let mut staying = inventory.attachments.clone();
     staying.retain(|attachment| !names.contains(&attachment.ifname));
     let mut steps = plan::detach_all(&attachments, &staying);
     if let (true, Some(entry), Some(process)) = (last, &target.entry, &target.process) {
         steps.push(plan::unlink(entry, process.pid()));
     }
-    let failures = apply::take_apart(&steps, &mut machine);
+    let outcome = take_apart(&steps, &target, &mut machine);
     drop(held);
-    if !failures.is_empty() {
-        return Err(unfinished(&target, &namespace_path(&target), failures));
-    }
+    outcome?;
     let done: Vec<Detached> = attachments.iter().map(|attachment| detached(attachment, &target)).collect();
     report::detached(&done, words.json, quiet)
 }
 
-/// What could not be taken back, each with the command that would.
-pub fn unfinished(target: &Target, path: &str, failures: Vec<UndoFailure>) -> Error {
-    let script = Script::of_path(&[], path);
+/// Does the steps, after which no link is known any more. What could not be done is the error, each with the command that
+/// would do it.
+pub fn take_apart(steps: &[Step], target: &Target, machine: &mut Machine<'_>) -> Result<(), Error> {
+    let failures = apply::take_apart(steps, machine);
+    machine.forget_all();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let path = namespace_path(target);
+    let script = Script::of_path(&[], &path);
     let left = |failure: UndoFailure| Left { command: script.command(&failure.0), failure, is_undo: false };
-    Error::Detach { target: target.name.clone(), left: failures.into_iter().map(left).collect() }
+    Err(Error::Detach { target: target.name.clone(), left: failures.into_iter().map(left).collect() })
 }
 
-/// Which of them: the one that is named, all, the only one, or the one under the usual name.
+/// Which of them: the one that is named, all, or the only one.
 fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result<Vec<Attachment>, Error> {
     let all = &inventory.attachments;
     if words.all {
         return Ok(all.clone());
     }
-    let named = |name: &IfName| all.iter().filter(|it| it.ifname == *name).cloned().collect::<Vec<_>>();
     let Some(ifname) = &words.ifname else {
         return match all.as_slice() {
             [] | [_] => Ok(all.clone()),
@@ -96,7 +96,7 @@ fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result
             }
         };
     };
-    let found = named(ifname);
+    let found: Vec<_> = all.iter().filter(|it| it.ifname == *ifname).cloned().collect();
     if found.is_empty() && inventory.others.contains(ifname) {
         return Err(Error::NotOurs { target: target.name.clone(), ifname: ifname.to_string() });
     }

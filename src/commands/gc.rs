@@ -4,8 +4,7 @@ use crate::cli::GcWords;
 use crate::error::{Error, Left};
 use crate::leftovers::{self, put_in_order};
 use crate::machine::Machine;
-use crate::ovs::Ovs;
-use crate::plan::{self, Script, Step, What};
+use crate::plan::{self, Script, Step};
 use crate::report::{self, Collected};
 use crate::signals::{ENDING, Held};
 
@@ -32,9 +31,6 @@ pub fn gc(words: &GcWords, quiet: bool) -> Result<(), Error> {
     }
     let mut machine = Machine::open(&home, &home, false)
         .map_err(|error| Error::kernel("opening a socket in rpipe's own network namespace", error))?;
-    if litter.iter().any(|litter| matches!(litter.what, What::OvsPort | What::OvsBridge)) {
-        machine.ovs = Ovs::find().ok();
-    }
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     let (mut done, mut left) = (Vec::new(), Vec::new());
     for litter in litter {

@@ -8,7 +8,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use rtnetlink::AddressMessageBuilder;
 
-use super::socket::attributes;
+use super::socket::{attributes, number};
 use super::{KernelError, Request, RouteSocket};
 
 /// Bytes of `struct ifaddrmsg`.
@@ -60,9 +60,7 @@ fn is_usable(payload: &[u8], index: u32) -> bool {
     let Some(header) = payload.first_chunk::<HEADER>() else { return false };
     let [_family, _len, flags, scope, of @ ..] = *header;
     let wide = attributes(payload, HEADER).find(|attribute| attribute.kind() == FLAGS);
-    let wide =
-        wide.and_then(|attribute| attribute.value().first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)));
-    let flags = wide.unwrap_or(flags.into());
+    let flags = wide.and_then(|attribute| number(attribute.value())).unwrap_or(flags.into());
     u32::from_ne_bytes(of) == index
         && scope == UNIVERSE
         && (flags & NOT_USABLE == 0 || flags & OPTIMISTIC != 0)

@@ -6,7 +6,7 @@ use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkIn
 use nix::errno::Errno;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use super::socket::attributes;
+use super::socket::{attributes, number};
 use super::{KernelError, Request, RouteSocket};
 
 /// The group of a container's link that is not finished: whatever ends rpipe in the middle, the next call knows by it what
@@ -140,6 +140,12 @@ impl Link {
         }
     }
 
+    /// The link it is on, where that is in the namespace that goes by this number here. What goes by none is nobody's.
+    #[must_use]
+    pub fn lower_in(&self, netns: Option<i32>) -> Option<u32> {
+        self.lower.filter(|_| netns.is_some() && self.lower_netns == netns)
+    }
+
     /// Whether what it is on is in another namespace.
     #[must_use]
     pub fn lower_is_elsewhere(&self) -> bool {
@@ -177,10 +183,6 @@ fn ipvlan_mode(mode: u16) -> Option<&'static str> {
 fn text(value: &[u8]) -> String {
     let value = value.strip_suffix(&[0]).unwrap_or(value);
     String::from_utf8_lossy(value).into_owned()
-}
-
-fn number(value: &[u8]) -> Option<u32> {
-    value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
 fn get(mut message: LinkMessage) -> Request {

@@ -10,7 +10,7 @@ use netlink_packet_route::route::RouteMessage;
 use rtnetlink::LinkUnspec;
 
 use super::link::change;
-use super::socket::attributes;
+use super::socket::{attributes, number};
 use super::{KernelError, NetNs, Request, RouteSocket, Settings};
 
 /// `RTM_*`, include/uapi/linux/rtnetlink.h.
@@ -35,7 +35,7 @@ const OUTPUT: u16 = 4;
 pub struct Belongings {
     /// The number of the link.
     pub index: u32,
-    /// What stands under `/proc/sys/net`.
+    /// What stands under `/proc/sys/net`, for one that is to move; empty until somebody reads it.
     pub settings: Settings,
     addresses: Vec<Vec<u8>>,
     routes: Vec<Vec<u8>>,
@@ -45,7 +45,7 @@ pub struct Belongings {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn belongings(socket: &mut RouteSocket, index: u32, name: &str) -> Result<Belongings, KernelError> {
+pub fn belongings(socket: &mut RouteSocket, index: u32) -> Result<Belongings, KernelError> {
     let addresses = Request::new(&RouteNetlinkMessage::GetAddress(AddressMessage::default()), 0);
     let addresses = socket.dump(&addresses, |payload| {
         let at = payload.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
@@ -53,17 +53,16 @@ pub fn belongings(socket: &mut RouteSocket, index: u32, name: &str) -> Result<Be
     })?;
     let routes = Request::new(&RouteNetlinkMessage::GetRoute(RouteMessage::default()), 0);
     let routes = socket.dump(&routes, |payload| leads_over(payload, index).then(|| payload.to_vec()))?;
-    Ok(Belongings { index, settings: Settings::read(name), addresses, routes })
+    Ok(Belongings { index, settings: Settings::default(), addresses, routes })
 }
 
 /// Whether it is a route that somebody has set, over that link.
 fn leads_over(payload: &[u8], index: u32) -> bool {
     let byte = |at: usize| payload.get(at).copied();
-    let over =
-        |attribute: &[u8]| attribute.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)) == Some(index);
     byte(TABLE).is_some_and(|table| table != LOCAL)
         && byte(PROTOCOL).is_some_and(|protocol| protocol != BY_KERNEL)
-        && attributes(payload, ROUTE_HEADER).any(|rta| rta.kind() == OUTPUT && over(rta.value()))
+        && attributes(payload, ROUTE_HEADER)
+            .any(|rta| rta.kind() == OUTPUT && number(rta.value()) == Some(index))
 }
 
 /// The same route over the link of that number.

@@ -11,7 +11,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 
-use super::socket::attributes;
+use super::socket::{attributes, ip, number};
 use super::{KernelError, Request, RouteSocket};
 use crate::spec::OldDefault;
 
@@ -48,22 +48,10 @@ const NOWHERE_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x100, 0, 0, 0, 0,
 /// A default route of the main table, with the bytes that put it back as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefaultRoute {
-    /// The next hop; a route straight to a device has none.
-    pub gateway: Option<IpAddr>,
+    /// What it is, but for the name of its outgoing link, which only another question tells.
+    pub words: OldDefault,
     /// The index of the outgoing link; a route over several has none of its own.
     pub oif: Option<u32>,
-    /// The metric, lower wins. IPv4 counts from 0, IPv6 from 1024 (`IP6_RT_PRIO_USER`).
-    pub metric: u32,
-    /// Who set it, `RTPROT_*`.
-    pub protocol: u8,
-    /// The address that packets get as their own.
-    pub source: Option<IpAddr>,
-    /// The largest packet in bytes.
-    pub mtu: Option<u32>,
-    /// Whether the gateway is on the link whatever the addresses say.
-    pub onlink: bool,
-    /// Whether there is more to it than these fields tell.
-    pub partial: bool,
     /// `struct rtmsg` and attributes as the kernel gave them, ready to be sent back.
     bytes: Vec<u8>,
 }
@@ -83,15 +71,13 @@ fn read(payload: &[u8]) -> Option<Found> {
         table: header[4].into(),
         kind: header[7],
         route: DefaultRoute {
-            gateway: None,
+            words: OldDefault {
+                protocol: header[5],
+                // The type of service; then a blackhole or its like.
+                partial: header[3] != 0 || header[7] != UNICAST,
+                ..OldDefault::default()
+            },
             oif: None,
-            metric: 0,
-            protocol: header[5],
-            source: None,
-            mtu: None,
-            onlink: false,
-            // The type of service; then a blackhole or its like.
-            partial: header[3] != 0 || header[7] != UNICAST,
             bytes: header.to_vec(),
         },
     };
@@ -99,21 +85,20 @@ fn read(payload: &[u8]) -> Option<Found> {
     let onlink =
         u32::from_ne_bytes([header[8], header[9], header[10], header[11]]) & RouteFlags::Onlink.bits();
     found.route.bytes[8..].copy_from_slice(&onlink.to_ne_bytes());
-    found.route.onlink = onlink != 0;
+    found.route.words.onlink = onlink != 0;
     for attribute in attributes(payload, HEADER) {
         let value = attribute.value();
-        let number = value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
         match attribute.kind() {
-            OIF => found.route.oif = number,
-            PRIORITY => found.route.metric = number?,
-            TABLE => found.table = number?,
-            GATEWAY => found.route.gateway = ip(value, v4),
-            PREFSRC => found.route.source = ip(value, v4),
+            OIF => found.route.oif = number(value),
+            PRIORITY => found.route.words.metric = number(value)?,
+            TABLE => found.table = number(value)?,
+            GATEWAY => found.route.words.gateway = ip(value, v4),
+            PREFSRC => found.route.words.source = ip(value, v4),
             METRICS => found.route.read_metrics(value),
             // The usual preference among routers, which the kernel reports of every IPv6 route (RFC 4191).
             PREF if value == [0] => {}
             CACHEINFO => {}
-            _ => found.route.partial = true,
+            _ => found.route.words.partial = true,
         }
     }
     let by_id = attributes(payload, HEADER).any(|attribute| attribute.kind() == NEXTHOP_ID);
@@ -134,20 +119,12 @@ fn read(payload: &[u8]) -> Option<Found> {
     Some(found)
 }
 
-fn ip(value: &[u8], v4: bool) -> Option<IpAddr> {
-    if v4 {
-        value.first_chunk::<4>().map(|ip| (*ip).into())
-    } else {
-        value.first_chunk::<16>().map(|ip| (*ip).into())
-    }
-}
-
 impl DefaultRoute {
     fn read_metrics(&mut self, value: &[u8]) {
         for metric in NlasIterator::new(value).flatten() {
             match (metric.kind(), metric.value().first_chunk()) {
-                (METRIC_MTU, Some(bytes)) => self.mtu = Some(u32::from_ne_bytes(*bytes)),
-                _ => self.partial = true,
+                (METRIC_MTU, Some(bytes)) => self.words.mtu = Some(u32::from_ne_bytes(*bytes)),
+                _ => self.words.partial = true,
             }
         }
     }
@@ -172,9 +149,9 @@ pub fn find_default(
     question.get_mut().header.flags = RouteFlags::FibMatch | RouteFlags::LookupTable;
     let question = to(question, nowhere.into()).build();
     match socket.ask(&Request::new(&RouteNetlinkMessage::GetRoute(question), 0), read) {
-        Ok(Some(Found { len: 0, table: MAIN, route, .. })) if route.metric >= metric => {
+        Ok(Some(Found { len: 0, table: MAIN, route, .. })) if route.words.metric >= metric => {
             // Lookups answer with the best one, so a worse metric means that none has ours.
-            return Ok(Some(route).filter(|route| route.metric == metric));
+            return Ok(Some(route).filter(|route| route.words.metric == metric));
         }
         Err(error) if error.errno == Errno::ENETUNREACH => return Ok(None),
         _ => {}
@@ -183,7 +160,7 @@ pub fn find_default(
     message.header.address_family = if v4 { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let all = socket.dump(&Request::new(&RouteNetlinkMessage::GetRoute(message), 0), read)?;
     let defaults = all.into_iter().filter(|found| found.len == 0 && found.table == MAIN && found.kind != 0);
-    Ok(defaults.map(|found| found.route).find(|route| route.metric == metric))
+    Ok(defaults.map(|found| found.route).find(|route| route.words.metric == metric))
 }
 
 fn to(builder: RouteMessageBuilder<IpAddr>, net: IpNet) -> RouteMessageBuilder<IpAddr> {

@@ -1,6 +1,7 @@
 //! The route socket: requests go out, answers come back, matched by sequence number.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 
 use log::{debug, log_enabled, trace};
 use netlink_packet_core::{
@@ -288,6 +289,20 @@ impl Answer<'_> {
         let text = NlasIterator::new(attributes).flatten().find(|nla| nla.kind() == ERROR_TEXT)?;
         let text = String::from_utf8_lossy(text.value());
         Some(text.chars().filter(|c| !c.is_control()).collect())
+    }
+}
+
+/// A number of four bytes in the host's order, as attributes hold it.
+pub(super) fn number(value: &[u8]) -> Option<u32> {
+    value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
+/// An address as attributes hold it.
+pub(super) fn ip(value: &[u8], v4: bool) -> Option<IpAddr> {
+    if v4 {
+        value.first_chunk::<4>().map(|ip| (*ip).into())
+    } else {
+        value.first_chunk::<16>().map(|ip| (*ip).into())
     }
 }
 

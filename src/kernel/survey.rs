@@ -7,7 +7,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::route::RouteMessage;
 
-use super::socket::attributes;
+use super::socket::{attributes, ip, number};
 use super::{KernelError, Request, RouteSocket};
 
 /// Bytes of `struct ifaddrmsg` and of `struct rtmsg`.
@@ -41,18 +41,6 @@ pub struct SeenRoute {
     pub gateway: Option<IpAddr>,
     /// Its metric.
     pub metric: u32,
-}
-
-fn ip(value: &[u8], v4: bool) -> Option<IpAddr> {
-    if v4 {
-        value.first_chunk::<4>().map(|ip| (*ip).into())
-    } else {
-        value.first_chunk::<16>().map(|ip| (*ip).into())
-    }
-}
-
-fn number(value: &[u8]) -> Option<u32> {
-    value.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
 /// The addresses of a link that somebody has set, with the number of that link; all links where none is named. Equal to

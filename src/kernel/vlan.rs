@@ -6,7 +6,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{LinkBridgeVlan, LinkMessageBuilder, LinkUnspec};
 
 use super::link::{HEADER, change};
-use super::socket::attributes;
+use super::socket::{attributes, number};
 use super::{KernelError, Request, RouteSocket};
 
 /// `IFLA_MASTER` and `IFLA_AF_SPEC`, include/uapi/linux/if_link.h.
@@ -53,8 +53,7 @@ fn port_carries(payload: &[u8], bridge: u32, vlan: u16) -> bool {
         // The nesting flag in the highest bits is not part of the number.
         match attribute.kind() & 0x3fff {
             MASTER => {
-                let master = attribute.value().first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
-                belongs |= master == Some(bridge);
+                belongs |= number(attribute.value()) == Some(bridge);
             }
             AF_SPEC => carries |= lists(attribute.value(), vlan),
             _ => {}

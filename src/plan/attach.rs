@@ -5,12 +5,17 @@ use crate::spec::Attach;
 use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, link};
 
 /// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
-pub(super) const METRIC_V6: u32 = 1024;
+const METRIC_V6: u32 = 1024;
 
 /// The metric of the default route that an attach sets.
 #[must_use]
 pub fn default_metric(asked: &Attach, v4: bool) -> u32 {
-    asked.metric.unwrap_or(if v4 { 0 } else { METRIC_V6 })
+    asked.metric.unwrap_or(usual_metric(v4))
+}
+
+/// The metric that the kernel gives a route when none is named.
+pub(super) fn usual_metric(v4: bool) -> u32 {
+    if v4 { 0 } else { METRIC_V6 }
 }
 
 /// The steps that wire `asked` on a machine as `facts` show it.

@@ -47,7 +47,7 @@ pub(super) fn create(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Re
 
 fn creatable(asked: &Attach) -> Result<Creatable, Refusal> {
     let refused = || Refusal::NoUplink(asked.uplink.to_string());
-    let crate::spec::UplinkWord::Name(name) = &asked.uplink else { return Err(refused()) };
+    let UplinkWord::Name(name) = &asked.uplink else { return Err(refused()) };
     match name.as_str() {
         _ if asked.direct => Err(refused()),
         word if word.starts_with("br") => Ok(Creatable::Bridge(name.clone())),
@@ -89,8 +89,7 @@ fn on_new_bridge(
         phy: None,
     };
     steps.push(Step::CreateBridge { name: name.clone(), mac, filtering: vlan.is_some() });
-    let alias = Mark::new(Role::Bridge).to_string();
-    steps.push(Step::SetAlias { side: Side::Host, ifname: name, alias, old: None });
+    steps.push(mark_made(name, Role::Bridge));
     on_bridge(steps, asked, facts, &bridge, vlan.map(|vlan| (vlan, Vlan::try_from(1).ok())))
 }
 
@@ -130,8 +129,7 @@ fn on_new_ovs_bridge(
         phy: None,
     };
     steps.push(Step::Ovs(OvsChange::AddBridge { name: name.clone(), mac }));
-    let alias = Mark::new(Role::Bridge).to_string();
-    steps.push(Step::SetAlias { side: Side::Host, ifname: name, alias, old: None });
+    steps.push(mark_made(name, Role::Bridge));
     on_ovs_bridge(steps, asked, facts, &bridge)
 }
 
@@ -225,8 +223,7 @@ fn parent(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink)
     match (&facts.vlan_link, vlan) {
         (Some(VlanLink::Missing(name)), Some(vlan)) => {
             steps.push(Step::CreateVlan { parent: uplink.name.clone(), name: name.clone(), vlan });
-            let alias = Mark::new(Role::Vlan).to_string();
-            steps.push(Step::SetAlias { side: Side::Host, ifname: name.clone(), alias, old: None });
+            steps.push(mark_made(name.clone(), Role::Vlan));
             Ok(name.clone())
         }
         (Some(VlanLink::There(link)), Some(_)) => {
@@ -353,6 +350,11 @@ pub(super) fn mark(asked: &Attach, facts: &Facts) -> Mark {
         old: old.map(|old| old.cloned().filter(|old| !old.partial)),
         ..Mark::new(Role::Link)
     }
+}
+
+/// The step that marks a link of the host that is made for a container.
+fn mark_made(ifname: IfName, role: Role) -> Step {
+    Step::SetAlias { side: Side::Host, ifname, alias: Mark::new(role).to_string(), old: None }
 }
 
 /// The step that marks the host's end.

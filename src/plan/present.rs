@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Sharing, UplinkWord, Vlan};
 
+use super::attach::usual_metric;
 use super::{Facts, Found, UplinkKind, default_metric};
 
 /// An interface of the target under the name that is asked for.
@@ -112,17 +113,13 @@ pub fn differences(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Diff
         let of_family = |(hop, _): &&(Option<IpAddr>, u32)| hop.is_some_and(|hop| hop.is_ipv4() == v4);
         let is = present.defaults.iter().filter(of_family);
         let with_metric = |hop: IpAddr, metric: u32| {
-            if metric == default_metric_of_nobody(v4) {
-                hop.to_string()
-            } else {
-                format!("{hop} metric {metric}")
-            }
+            if metric == usual_metric(v4) { hop.to_string() } else { format!("{hop} metric {metric}") }
         };
         let is = list(is.filter_map(|(hop, metric)| Some(with_metric((*hop)?, *metric))));
         compare("the gateway", is, list(gateway.map(|hop| with_metric(hop, metric))));
     }
     for route in asked.routes() {
-        let metric = asked.metric.unwrap_or(default_metric_of_nobody(route.net.addr().is_ipv4()));
+        let metric = asked.metric.unwrap_or(usual_metric(route.net.addr().is_ipv4()));
         let wanted = (route.net.trunc(), route.gateway, metric);
         if !present.routes.contains(&wanted) {
             compare("a route", "none".to_owned(), route.to_string());
@@ -132,11 +129,6 @@ pub fn differences(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Diff
         compare("the interface", "down".to_owned(), "up".to_owned());
     }
     found
-}
-
-/// The metric that the kernel gives a route when none is named.
-fn default_metric_of_nobody(v4: bool) -> u32 {
-    if v4 { 0 } else { super::attach::METRIC_V6 }
 }
 
 fn asked_uplink(asked: &Attach, facts: &Facts) -> String {

@@ -2,6 +2,7 @@
 
 use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Sharing, UplinkWord, Vlan};
 
+use super::attach::usual_metric;
 use super::{Difference, Facts, Found, Present, Side, Step, Uplink, UplinkKind, configure, link};
 
 /// What can be changed in place: other differences take a new link.
@@ -130,7 +131,7 @@ impl Present {
                 .defaults
                 .iter()
                 .map(|(_, metric)| *metric)
-                .find(|metric| *metric != 0 && *metric != 1024),
+                .find(|metric| ![usual_metric(true), usual_metric(false)].contains(metric)),
             routes: Vec::new(),
             no_default: false,
             ..asked.clone()

@@ -112,6 +112,16 @@ impl Mark {
         }
     }
 
+    /// The mark in the alias of a link, where it is one of that role.
+    #[must_use]
+    pub fn of(alias: &str, role: Role) -> Option<Self> {
+        // Most links have no alias, and reading one is work.
+        if alias.is_empty() {
+            return None;
+        }
+        alias.parse::<Self>().ok().filter(|mark| mark.role == role)
+    }
+
     /// The fields in the order of their weight: the last ones are left out first.
     fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();

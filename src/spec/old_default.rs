@@ -7,13 +7,13 @@ use std::str::FromStr;
 use super::{IfName, SpecError};
 
 /// A default route as far as it can be told in few words: those of `ip route`, with commas between them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OldDefault {
     /// Its next hop; a route straight to a link has none.
     pub gateway: Option<IpAddr>,
     /// The name of its outgoing link.
     pub dev: Option<IfName>,
-    /// Its metric.
+    /// Its metric, lower wins. IPv4 counts from 0, IPv6 from 1024 (`IP6_RT_PRIO_USER`).
     pub metric: u32,
     /// Who set it (`RTPROT_*`, include/uapi/linux/rtnetlink.h).
     pub protocol: u8,
@@ -52,16 +52,7 @@ impl FromStr for OldDefault {
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let refused = || SpecError::new("default route", text, "cannot be read");
-        let mut route = Self {
-            gateway: None,
-            dev: None,
-            metric: 0,
-            protocol: 0,
-            source: None,
-            mtu: None,
-            onlink: false,
-            partial: false,
-        };
+        let mut route = Self::default();
         // A name may contain a comma, and then it is no longer one word: such a mark restores nothing.
         let mut words = text.split(',');
         while let Some(key) = words.next() {

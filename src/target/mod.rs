@@ -21,6 +21,8 @@ mod pid;
 mod pin;
 mod podman;
 mod process;
+#[cfg(test)]
+mod sleeper;
 
 use std::time::Duration;
 

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::target::TargetError;
+use crate::target::sleeper::Sleeper;
 
 const ID: &str = "8cb9e7363dfaebcd7ee14565e2388fda8203e858266db6dafa4a0d8c44051554";
 
@@ -94,33 +94,6 @@ fn described(state: &str) -> Vec<u8> {
         r#"{{"Id":"{ID}","Name":"/web-1","State":{{{state}}},"HostConfig":{{"NetworkMode":"none"}},"Other":[{{}}]}}"#
     );
     http("200 OK", &body)
-}
-
-/// A process for the engine to name, gone at the end of the test.
-struct Sleeper(Child);
-
-impl Sleeper {
-    fn new() -> Self {
-        Self(Command::new("sleep").arg("60").spawn().unwrap())
-    }
-
-    /// One that no longer counts as just started.
-    fn old() -> Self {
-        let sleeper = Self::new();
-        thread::sleep(Duration::from_millis(60));
-        sleeper
-    }
-
-    fn pid(&self) -> i32 {
-        self.0.id().try_into().unwrap()
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Some other namespace, from which that of the tests is a foreign one.

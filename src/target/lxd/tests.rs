@@ -3,12 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
-use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::*;
+use crate::target::sleeper::Sleeper;
 
 /// An engine that gives one answer a connection.
 struct Fake {
@@ -64,33 +64,6 @@ fn state(pid: impl std::fmt::Display) -> (u16, String) {
 
 fn absent() -> (u16, String) {
     (404, r#"{"error":"Instance not found"}"#.to_owned())
-}
-
-/// A process for the engine to name, gone at the end of the test.
-struct Sleeper(Child);
-
-impl Sleeper {
-    fn new() -> Self {
-        Self(Command::new("sleep").arg("60").spawn().unwrap())
-    }
-
-    /// One that no longer counts as just started.
-    fn old() -> Self {
-        let sleeper = Self::new();
-        thread::sleep(Duration::from_millis(60));
-        sleeper
-    }
-
-    fn pid(&self) -> i32 {
-        self.0.id().try_into().unwrap()
-    }
-}
-
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn ask(engines: &[&Fake], word: &str) -> Result<Found, Refusal> {
