@@ -35,6 +35,13 @@ pub enum Error {
     Spec(SpecError),
     /// The target cannot be had.
     Target(TargetError),
+    /// The target is the uplink's name, and the uplink is not there.
+    Swapped {
+        /// The word that was given for the uplink.
+        uplink: String,
+        /// The word that was given for the target.
+        target: String,
+    },
     /// It cannot work on this machine as it is.
     Refused(Refusal),
     /// A question to the kernel failed.
@@ -198,6 +205,11 @@ impl fmt::Display for Error {
             Self::Usage(what) => f.write_str(what),
             Self::Spec(error) => error.fmt(f),
             Self::Target(error) => error.fmt(f),
+            Self::Swapped { uplink, target } => write!(
+                f,
+                "target {target:?}: is an interface of this host, and {uplink:?} is none (the order is UPLINK TARGET \
+                 ADDRESS)"
+            ),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Kernel { tried, error } => {
                 write!(f, "{tried}: ")?;

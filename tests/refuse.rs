@@ -17,7 +17,10 @@ const NONSENSE: [(&str, &str); 24] = [
         "br0 192.168.0.123/24 test01",
         r#"target "192.168.0.123/24": is an address (the order is UPLINK TARGET ADDRESS)"#,
     ),
-    ("br0 test01", "missing <ADDRESS[,ADDRESS…]> (try `rpipe help attach`)"),
+    (
+        "br0 test01",
+        "missing ADDRESS[,ADDRESS…] (as in 192.168.0.123/24@192.168.0.1; try `rpipe help attach`)",
+    ),
     (
         "br0 -i abcdefghijklmnop test01 10.0.0.2/24",
         r#"interface name "abcdefghijklmnop": is 16 bytes long, the kernel takes at most 15"#,
@@ -57,8 +60,7 @@ const NONSENSE: [(&str, &str); 24] = [
 ];
 
 /// Words that clap refuses: what the line must hold.
-const GRAMMAR: [(&str, &str); 8] = [
-    ("", "try `rpipe"),
+const GRAMMAR: [(&str, &str); 7] = [
     ("--no-such-flag", "--no-such-flag"),
     ("br0 --no-such-flag test01 10.0.0.2/24", "--no-such-flag"),
     ("br0 --jsn test01 10.0.0.2/24", "--json"),

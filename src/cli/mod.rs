@@ -6,13 +6,13 @@
 
 mod args;
 mod classic;
+mod order;
 mod pipework;
 mod shells;
 mod usage;
 mod words;
 
 use std::ffi::OsString;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Command, CommandFactory, FromArgMatches};
@@ -156,6 +156,7 @@ pub struct WaitWords {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
     let args: Vec<_> = args.into_iter().collect();
     let style = Style::of(&args);
+    let typed = usage::first_word(&args);
     let args = classic::with_verb(args, style);
     if style == Style::Pipework {
         return pipework::parse(args);
@@ -166,7 +167,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
     match read(args) {
         Ok(cli) => asked(cli),
         Err(error) if !error.use_stderr() => Ok(show(error.to_string())),
-        Err(error) => Err(Error::Usage(usage::one_line(&error))),
+        Err(error) => Err(Error::Usage(usage::one_line(&error, &typed))),
     }
 }
 
@@ -197,22 +198,22 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
     let verb = match cli.verb {
         VerbArgs::Attach(words) => Verb::Attach(attach(words)?),
         VerbArgs::Detach(DetachArgs { target, ifname, all, timeout, json }) => Verb::Detach(DetachWords {
-            target: target_word(&target)?,
+            target: order::target(&target)?,
             ifname: ifname.as_deref().map(str::parse).transpose()?,
             all,
             timeout,
             json,
         }),
         VerbArgs::List(ListArgs { target, timeout, json }) => {
-            Verb::List(ListWords { target: target.as_deref().map(target_word).transpose()?, timeout, json })
+            Verb::List(ListWords { target: target.as_deref().map(order::target).transpose()?, timeout, json })
         }
         VerbArgs::Gc(GcArgs { dry_run, json }) => Verb::Gc(GcWords { dry_run, json }),
         VerbArgs::Run(words) => Verb::Run(run(words)?),
         VerbArgs::Exec(ExecArgs { target, timeout, command }) => {
-            Verb::Exec(ExecWords { target: target_word(&target)?, timeout, command })
+            Verb::Exec(ExecWords { target: order::target(&target)?, timeout, command })
         }
         VerbArgs::Wait(WaitArgs { target, ifname, wait_for, timeout }) => Verb::Wait(WaitWords {
-            target: target.as_deref().map(target_word).transpose()?,
+            target: target.as_deref().map(order::target).transpose()?,
             ifname: ifname.parse()?,
             wait_for,
             timeout,
@@ -227,7 +228,7 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
 
 fn attach(args: AttachArgs) -> Result<AttachWords, Error> {
     let AttachArgs { uplink, link, target, addresses, link_address, timeout, replace, dry_run, json } = args;
-    let target = target_word(&target)?;
+    let target = order::target(&target)?;
     let attach = spec(&uplink, &link, &addresses, link_address.as_deref())?;
     Ok(AttachWords { target, timeout, attach, replace, dry_run, json })
 }
@@ -240,17 +241,7 @@ fn run(args: RunArgs) -> Result<RunWords, Error> {
 /// A verb that is short for `exec`.
 fn tool(program: &[&str], words: ToolArgs) -> Result<Verb, SpecError> {
     let command = program.iter().map(OsString::from).chain(words.args).collect();
-    Ok(Verb::Exec(ExecWords { target: target_word(&words.target)?, timeout: words.timeout, command }))
-}
-
-/// An address in the place of the target is not a strange name, it is the wrong order.
-fn target_word(word: &str) -> Result<TargetWord, SpecError> {
-    // A container can be called dhcp.
-    if crate::spec::AddressList::from_str(word).is_ok_and(|list| list.dhcp().is_none()) {
-        let refused = SpecError::new("target", word, "is an address");
-        return Err(refused.hint("the order is UPLINK TARGET ADDRESS"));
-    }
-    word.parse()
+    Ok(Verb::Exec(ExecWords { target: order::target(&words.target)?, timeout: words.timeout, command }))
 }
 
 fn spec(
@@ -259,6 +250,7 @@ fn spec(
     addresses: &str,
     link_address: Option<&str>,
 ) -> Result<Attach, SpecError> {
+    order::check(uplink, addresses, link_address)?;
     let attach = Attach {
         uplink: uplink.parse()?,
         ifname: link.ifname.as_deref().map(str::parse).transpose()?,

@@ -78,7 +78,7 @@ pub(super) fn parse(args: Vec<OsString>) -> Result<Asked, Error> {
         Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {
             return Ok(Asked { verb: Verb::Syntax, verbosity: 0, quiet: true });
         }
-        Err(error) => return Err(Error::Usage(usage::one_line(&error))),
+        Err(error) => return Err(Error::Usage(usage::one_line(&error, "attach"))),
     };
     let mut asked = asked(cli)?;
     asked.quiet = true;

@@ -23,11 +23,13 @@ use crate::target::{LOOKUP_LIMIT, Target};
 
 use super::again::again;
 use super::detach::take_apart;
+use super::mistaken;
 
 /// Attaches a running container.
 pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     let home = own_namespace()?;
-    let target = Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT))?;
+    let target = Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT))
+        .map_err(|error| mistaken::order(error, &words.target, &words.attach))?;
     let mut machine = open_machine(&home, &target, &words.attach)?;
     let turn = if words.dry_run { None } else { Some(take_turn(&target)?) };
     if !words.dry_run {
@@ -47,7 +49,8 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
             return again(words, (&target, &home), (&facts, &present), &mut machine, quiet);
         }
     }
-    let steps = plan::attach(&words.attach, &facts)?;
+    let steps =
+        plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, &mut machine))?;
     if !quiet {
         plan::warnings(&facts).iter().for_each(report::tell);
     }

@@ -6,6 +6,7 @@ mod detach;
 mod exec;
 mod gc;
 mod list;
+mod mistaken;
 mod program;
 mod run;
 mod wait;

@@ -26,7 +26,7 @@ use crate::spec::Runtime;
 use crate::target::Target;
 
 use super::attach::{left, open_machine, own_namespace, wire};
-use super::program;
+use super::{mistaken, program};
 
 /// What is passed on to the command while it runs, and the news of its end.
 const WHILE_RUNNING: [Signal; 7] = [
@@ -54,7 +54,8 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     bring_up_loopback(&mut machine)
         .map_err(|error| Error::kernel("setting lo up in the new namespace", error))?;
     let facts = observe(&words.attach, &target, &mut machine)?;
-    let steps = plan::attach(&words.attach, &facts)?;
+    let steps =
+        plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, &mut machine))?;
     if !quiet {
         plan::warnings(&facts).iter().for_each(report::tell);
     }

@@ -251,6 +251,9 @@ ip -n web link set dev eth1 group default
         assert_eq!(refusal(words, &taken), expected);
         let nothing = Found::Nothing { fresh_mac: crate::spec::Mac::local([0; 6]) };
         let nothing = Facts { uplink: nothing, ..facts(BRIDGE) };
-        assert_eq!(refusal(["eth7", "eth1", "0/0"], &nothing), Refusal::NoUplink("eth7".into()));
+        assert_eq!(
+            refusal(["eth7", "eth1", "0/0"], &nothing),
+            Refusal::NoUplink { name: "eth7".into(), near: Vec::new() }
+        );
     }
 }

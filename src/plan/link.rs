@@ -46,7 +46,7 @@ pub(super) fn create(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) -> Re
 }
 
 fn creatable(asked: &Attach) -> Result<Creatable, Refusal> {
-    let refused = || Refusal::NoUplink(asked.uplink.to_string());
+    let refused = || Refusal::NoUplink { name: asked.uplink.to_string(), near: Vec::new() };
     let UplinkWord::Name(name) = &asked.uplink else { return Err(refused()) };
     match name.as_str() {
         _ if asked.direct => Err(refused()),

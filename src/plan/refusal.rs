@@ -10,7 +10,12 @@ use super::Difference;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// No link of that name, and not one that is created on demand.
-    NoUplink(String),
+    NoUplink {
+        /// The name.
+        name: String,
+        /// Interfaces of the host that are called much like it.
+        near: Vec<String>,
+    },
     /// The uplink is a port of a bridge, a bond …: what arrives there belongs to that.
     UplinkIsPort {
         /// The uplink.
@@ -97,16 +102,20 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // What older tools call an alias is a label of an address, not an interface.
-            Self::NoUplink(name) => match name.split_once(':').filter(|_| !name.starts_with("mac:")) {
+            Self::NoUplink { name, near } => match name.split_once(':').filter(|_| !name.starts_with("mac:"))
+            {
                 Some((real, _)) => write!(
                     f,
                     "uplink {name:?}: is an alias, only another label for addresses of {real} (name {real} itself)"
                 ),
-                None => write!(
+                None if near.is_empty() => write!(
                     f,
                     "uplink {name:?}: no such interface (`ip link` lists them; a name br… creates a bridge, ovs… \
                      one of Open vSwitch, dummy… a dummy)"
                 ),
+                None => {
+                    write!(f, "uplink {name:?}: no such interface (did you mean {}?)", near.join(" or "))
+                }
             },
             Self::UplinkIsPort { name, of } => write!(
                 f,

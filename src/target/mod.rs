@@ -67,10 +67,14 @@ impl Target {
         let deadline = Deadline::after(limit);
         let found = if let Some(runtime) = word.runtime {
             Self::of(runtime, &word.name, home, deadline).map_err(|why| {
-                let near = match &why {
+                let mut near = match &why {
                     Refusal::NoContainer | Refusal::NoEntry => near(&word.name, &[runtime], deadline),
                     _ => Vec::new(),
                 };
+                if why.verdict() == Verdict::Absent && !word.name.starts_with('/') {
+                    let elsewhere = Self::elsewhere(runtime, &word.name, home, deadline);
+                    near.splice(..0, elsewhere.map(|knower| format!("{knower}:{}", word.name)));
+                }
                 TargetError::Refused { target: word.to_string(), runtime, why, near }
             })
         } else {
@@ -91,6 +95,20 @@ impl Target {
             );
         }
         found
+    }
+
+    /// Who else has a container of exactly that name, when the one who was named has none.
+    fn elsewhere(asked: Runtime, name: &str, home: &NetNs, deadline: Deadline) -> Option<Runtime> {
+        let knows = |runtime: &Runtime| {
+            let answer = Self::of_bare(*runtime, Whose::Root, name, home, deadline);
+            match answer {
+                Some(Ok(_)) => true,
+                Some(Err(why)) => why.verdict() == Verdict::Final,
+                None => false,
+            }
+        };
+        // A process's number is no name.
+        Runtime::ALL.into_iter().filter(|runtime| ![asked, Runtime::Pid].contains(runtime)).find(knows)
     }
 
     /// Whether it is still the same live process. A namespace that was given by name or path has none and lives as
@@ -214,7 +232,7 @@ fn near(name: &str, runtimes: &[Runtime], deadline: Deadline) -> Vec<String> {
         .iter()
         .flat_map(|runtime| names(*runtime).into_iter().map(move |name| (runtime, name)))
         .collect();
-    let like = choice::near(name, known.iter().map(|(_, name)| name.as_str()));
+    let like = crate::spec::near(name, known.iter().map(|(_, name)| name.as_str()));
     let knower = |name| known.iter().find(|(_, known)| known == name).map(|(runtime, _)| runtime);
     like.into_iter().filter_map(|name| Some(format!("{}:{name}", knower(name)?))).collect()
 }
