@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_rpipe_global_optspecs
-    string join \n v/verbose q/quiet i/ifname= l/host-ifname= type= mode= direct-phys mtu= metric= route= no-default dhcp-timeout= a/family= timeout= replace dry-run json h/help V/version
+    string join \n v/verbose q/quiet color= i/ifname= l/host-ifname= type= mode= direct-phys mtu= metric= route= no-default dhcp-timeout= a/family= timeout= replace dry-run json h/help V/version
 end
 
 function __fish_rpipe_needs_command
@@ -26,6 +26,9 @@ function __fish_rpipe_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c rpipe -n "__fish_rpipe_needs_command" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_needs_command" -s i -l ifname -d 'Name of the interface inside the container [default: eth1; ib0 on InfiniBand]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -s l -l host-ifname -d 'Name of the host\'s end of a veth pair [default: v<IFNAME>pl<PID>, or a short unique name where that does not fit]' -r -f
 complete -c rpipe -n "__fish_rpipe_needs_command" -l type -d 'How the interface shares an uplink that is no bridge: macvlan, or ipvlan with the uplink\'s MAC address [default: macvlan]' -r -f -a "macvlan\t''
@@ -81,6 +84,9 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l route -d 'A furth
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l no-default -d 'Leave the container\'s default route as it is'
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -l replace -d 'Where the interface is attached otherwise already, change it: in place where the kernel can'
@@ -91,16 +97,25 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s q -l quiet -d 'No
 complete -c rpipe -n "__fish_rpipe_using_subcommand attach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -s i -l ifname -d 'Name of the interface inside the container [default: the only one that rpipe has attached]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -l all -d 'All that rpipe has attached'
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -l json -d 'Print what was done as JSON'
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand detach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand list" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand list" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand list" -l json -d 'Print JSON instead of a table'
 complete -c rpipe -n "__fish_rpipe_using_subcommand list" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand list" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -l dry-run -d 'Print the plan as a shell script and change nothing'
 complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -l json -d 'Print what was done as JSON; with --dry-run the steps'
 complete -c rpipe -n "__fish_rpipe_using_subcommand gc" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
@@ -122,24 +137,39 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l metric -d 'Metric of
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l route -d 'A further route, over the address\'s gateway unless it names one; may be given several times' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l dhcp-timeout -d 'How long a DHCP lease may take to come; then everything is undone [default: 30]' -r -f
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s a -l family -d 'Address family, as pipework wants it told; not needed, rpipe sees it from the address' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l direct-phys -d 'Move the uplink itself into the container, instead of sharing it'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -l no-default -d 'Leave the container\'s default route as it is'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand route" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand route" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand route" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand rule" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -l timeout -d 'How long all engines together may take to answer [default: 2]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand tc" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -148,9 +178,15 @@ complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -l for -d 'What for: t
 carrier\t'It is up and has carrier'
 address\t'It has an address of global scope whose duplicate address detection is over'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -l timeout -d 'How long at most [default: for ever]' -r -f
+complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -l color -l colour -d 'Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]' -r -f -a "auto\t'On a terminal'
+always\t'Even in a file or a pipe'
+never\t'Not even on a terminal'"
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s v -l verbose -d 'Tell each step as it is done; twice: the netlink messages'
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s q -l quiet -d 'No status line, not even on a terminal'
 complete -c rpipe -n "__fish_rpipe_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'

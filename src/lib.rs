@@ -20,6 +20,7 @@
 pub mod apply;
 pub mod census;
 pub mod cli;
+pub mod colour;
 pub mod commands;
 pub mod dhcp;
 pub mod error;

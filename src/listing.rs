@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use crate::colour::{Ink, Tone};
+
 /// One attachment, in the keys of the JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
@@ -53,6 +55,9 @@ const HEADS: [&str; 10] = [
     "STATE",
 ];
 
+/// The column of the state, the last one.
+const STATE: usize = HEADS.len() - 1;
+
 impl Listed {
     fn cells(&self) -> [String; HEADS.len()] {
         let word = |word: Option<&str>| printable(word.filter(|word| !word.is_empty()).unwrap_or("-"));
@@ -87,7 +92,7 @@ fn printable(text: &str) -> String {
 
 /// The rows under their heads, each column as wide as its widest cell; nothing when there is none.
 #[must_use]
-pub fn table(rows: &[Listed]) -> String {
+pub fn table(rows: &[Listed], ink: Ink) -> String {
     let mut text = String::new();
     if rows.is_empty() {
         return text;
@@ -96,14 +101,23 @@ pub fn table(rows: &[Listed]) -> String {
         std::iter::once(HEADS.map(str::to_owned)).chain(rows.iter().map(Listed::cells)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].width()).max().unwrap_or_default();
     let widths: [usize; HEADS.len()] = std::array::from_fn(width);
-    for line in &lines {
-        let start = text.len();
-        for (cell, width) in line.iter().zip(widths) {
-            // Counted here: the standard library counts letters, not columns.
-            let padding = width - cell.width();
-            let _ = write!(text, "{cell}{:padding$}  ", "");
+    for (number, line) in lines.iter().enumerate() {
+        for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+            let tone = match (number, column, cell.as_str()) {
+                (0, ..) => Some(Tone::Strong),
+                (_, STATE, "up") => Some(Tone::Good),
+                (_, STATE, "dead") => Some(Tone::Bad),
+                (_, STATE, _) => Some(Tone::Doubtful),
+                _ => None,
+            };
+            let _ = match tone {
+                Some(tone) => write!(text, "{}", ink.paint(tone, cell)),
+                None => write!(text, "{cell}"),
+            };
+            // Counted here: the standard library counts letters, not columns. Behind the last there is nothing.
+            let padding = if column == STATE { 0 } else { width - cell.width() + 2 };
+            let _ = write!(text, "{:padding$}", "");
         }
-        text.truncate(start + text[start..].trim_end().len());
         text.push('\n');
     }
     text
@@ -136,7 +150,7 @@ mod tests {
     fn columns_are_as_wide_as_they_look() {
         let rows = [row("web", &["10.0.0.2/24", "fd00::2/64"]), row("網絡", &[]), row("müll", &[])];
         assert_eq!(
-            table(&rows),
+            table(&rows, Ink::NONE),
             "\
 TARGET  RUNTIME  INTERFACE  UPLINK  ADDRESSES               GATEWAY  MAC  VLAN  HOST INTERFACE  STATE
 web     docker   eth1       br0     10.0.0.2/24,fd00::2/64  -        -    10    -               up
@@ -144,12 +158,12 @@ web     docker   eth1       br0     10.0.0.2/24,fd00::2/64  -        -    10    
 müll    docker   eth1       br0     -                       -        -    10    -               up
 "
         );
-        assert_eq!(table(&[]), "");
+        assert_eq!(table(&[], Ink::NONE), "");
     }
 
     #[test]
     fn nothing_steers_the_terminal() {
-        let text = table(&[row("a\u{1b}[2J\u{9b}1m\u{202e}\n\u{200b}it's", &[])]);
+        let text = table(&[row("a\u{1b}[2J\u{9b}1m\u{202e}\n\u{200b}it's", &[])], Ink::NONE);
         assert!(text.contains("a\\u{1b}[2J\\u{9b}1m\\u{202e}\\n\\u{200b}it's "), "{text}");
         assert_eq!(text.lines().count(), 2);
     }

@@ -12,11 +12,12 @@ fn main() -> ExitCode {
         return ExitCode::from(code);
     }
     let style = rpipe::cli::Style::of(&args);
+    let colour = rpipe::colour::When::of(&args);
     let outcome = rpipe::cli::parse(args).and_then(rpipe::commands::run);
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            rpipe::report::tell_as(style.name(), &error);
+            rpipe::report::tell_as(style.name(), &error, colour);
             if let Some(signal) = error.signal() {
                 rpipe::signals::end_by(signal);
             }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::colour::{Ink, Tone, When};
 use crate::error::Error;
 use crate::listing::{Listed, table};
 use crate::plan::{Script, Step};
@@ -83,12 +84,13 @@ struct StepReport {
 /// Tells of a trouble on standard error, in the form of all messages. When nobody can hear it, there is nobody to tell
 /// that either.
 pub fn tell(trouble: &impl std::fmt::Display) {
-    tell_as("rpipe", trouble);
+    tell_as("rpipe", trouble, When::Never);
 }
 
-/// The same under the name that the program was called by.
-pub fn tell_as(program: &str, trouble: &impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{program}: {trouble}");
+/// The same under the name that the program was called by, which stands out where there are colours.
+pub fn tell_as(program: &str, trouble: &impl std::fmt::Display, colour: When) {
+    let ink = Ink::of(colour, &io::stderr());
+    let _ = writeln!(io::stderr(), "{}: {trouble}", ink.paint(Tone::Bad, program));
 }
 
 /// Prints to standard output, which belongs to what was asked for.
@@ -147,14 +149,14 @@ pub fn detached(done: &[Detached], json: bool, quiet: bool) -> Result<(), Error>
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn listed(rows: &[Listed], json: bool, quiet: bool) -> Result<(), Error> {
+pub fn listed(rows: &[Listed], json: bool, quiet: bool, colour: When) -> Result<(), Error> {
     if json {
         return print_json(&rows);
     }
     if rows.is_empty() && !quiet && io::stderr().is_terminal() {
         let _ = writeln!(io::stderr(), "nothing is attached");
     }
-    show(&table(rows))
+    show(&table(rows, Ink::of(colour, &io::stdout())))
 }
 
 /// Tells what `gc` has done: JSON on standard output when it was asked for, else a line each on standard error.

@@ -3,6 +3,8 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::colour::When;
+
 use super::words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs, shells};
 
 /// Wires running Linux containers to networks.
@@ -47,6 +49,15 @@ pub struct Global {
     /// No status line, not even on a terminal
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set [default: auto]
+    #[arg(
+        long = "color",
+        visible_alias = "colour",
+        global = true,
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
+    pub colour: Option<When>,
 }
 
 /// The verbs.

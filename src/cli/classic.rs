@@ -10,7 +10,9 @@ pub(super) const VERBS: [&str; 12] =
 /// Verbs that pass everything behind the target on, also what looks like a flag of ours.
 pub(super) const PASSED_ON: [&str; 3] = ["route", "rule", "tc"];
 /// Flags that may come before the verb.
-const BEFORE_THE_VERB: [&str; 4] = ["-q", "--quiet", "--verbose", "--color"];
+const BEFORE_THE_VERB: [&str; 3] = ["-q", "--quiet", "--verbose"];
+/// The one of them that takes a word, the next one or behind `=`.
+const COLOUR: [&str; 2] = ["--color", "--colour"];
 /// The flag of [`PASSED_ON`] that takes the next word.
 const WITH_A_VALUE: &str = "--timeout";
 /// Flags that stand alone.
@@ -25,7 +27,17 @@ pub fn with_verb(mut args: Vec<OsString>, style: Style) -> Vec<OsString> {
             .and_then(|word| word.strip_prefix('-'))
             .is_some_and(|flags| !flags.is_empty() && flags.bytes().all(|flag| matches!(flag, b'v' | b'q')))
     };
-    let place = (1..args.len()).find(|&i| !is(&args[i], &BEFORE_THE_VERB) && !verbose(&args[i]));
+    let of_colour =
+        |word: &OsStr| word.to_str().is_some_and(|word| word.starts_with("--colo") && word.contains('='));
+    let before = |i: usize| {
+        let word = &args[i];
+        is(word, &BEFORE_THE_VERB)
+            || is(word, &COLOUR)
+            || is(&args[i - 1], &COLOUR)
+            || of_colour(word)
+            || verbose(word)
+    };
+    let place = (1..args.len()).find(|&i| !before(i));
     let Some(place) = place else { return args };
     if args[place] == "--wait" {
         args[place] = "wait".into();
@@ -56,6 +68,8 @@ mod tests {
         assert_eq!(verbed("rpipe br0 web 10.0.0.2/24"), "rpipe attach br0 web 10.0.0.2/24");
         assert_eq!(verbed("rpipe -i eth2 br0 web 10.0.0.2/24"), "rpipe attach -i eth2 br0 web 10.0.0.2/24");
         assert_eq!(verbed("rpipe -vv -q br0 web x"), "rpipe -vv -q attach br0 web x");
+        assert_eq!(verbed("rpipe --color never br0 web x"), "rpipe --color never attach br0 web x");
+        assert_eq!(verbed("rpipe --colour=never list"), "rpipe --colour=never list");
     }
 
     #[test]

@@ -15,8 +15,10 @@ mod words;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, FromArgMatches};
 
+use crate::colour::When;
 use crate::error::Error;
 use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, VlanWord};
 
@@ -39,13 +41,17 @@ pub struct Asked {
     pub verbosity: u8,
     /// Whether `-q` was given. pipework is always silent.
     pub quiet: bool,
+    /// When there are colours.
+    pub colour: When,
 }
 
 /// A verb with its words.
 #[derive(Debug)]
 pub enum Verb {
-    /// Print this: help, version, a completion script.
+    /// Print this: version, a completion script.
     Show(String),
+    /// Print this help.
+    Help(String),
     /// Print pipework's grammar, which is what it says when words are missing.
     Syntax,
     /// Attach a running container.
@@ -156,7 +162,7 @@ pub struct WaitWords {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
     let args: Vec<_> = args.into_iter().collect();
     let style = Style::of(&args);
-    let typed = usage::first_word(&args);
+    let (typed, colour) = (usage::first_word(&args), When::of(&args));
     let args = classic::with_verb(args, style);
     if style == Style::Pipework {
         return pipework::parse(args);
@@ -166,13 +172,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
     }
     match read(args) {
         Ok(cli) => asked(cli),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            Ok(Asked { verb: Verb::Help(error.to_string()), colour, ..show(String::new()) })
+        }
         Err(error) if !error.use_stderr() => Ok(show(error.to_string())),
         Err(error) => Err(Error::Usage(usage::one_line(&error, &typed))),
     }
 }
 
 fn show(text: String) -> Asked {
-    Asked { verb: Verb::Show(text), verbosity: 0, quiet: true }
+    Asked { verb: Verb::Show(text), verbosity: 0, quiet: true, colour: When::Auto }
 }
 
 /// The words by the description of the flags.
@@ -223,7 +232,8 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
         VerbArgs::Tc(words) => tool(&["tc"], words)?,
         VerbArgs::Completions { shell } => Verb::Show(completions(shell)),
     };
-    Ok(Asked { verb, verbosity: cli.global.verbose, quiet: cli.global.quiet })
+    let Global { verbose, quiet, colour } = cli.global;
+    Ok(Asked { verb, verbosity: verbose, quiet, colour: colour.unwrap_or_default() })
 }
 
 fn attach(args: AttachArgs) -> Result<AttachWords, Error> {

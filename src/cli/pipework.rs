@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::error::ErrorKind;
 
+use crate::colour::When;
 use crate::error::{Error, Exit};
 
 use super::{Asked, Verb, asked, classic, read, show, usage};
@@ -69,14 +70,14 @@ impl Style {
 /// Reads a command line of pipework; its verb is already put in.
 pub(super) fn parse(args: Vec<OsString>) -> Result<Asked, Error> {
     if args.len() < 2 {
-        return Ok(Asked { verb: Verb::Syntax, verbosity: 0, quiet: true });
+        return Ok(Asked { verb: Verb::Syntax, verbosity: 0, quiet: true, colour: When::Never });
     }
     let cli = match read(args) {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp) => return Ok(show(SYNTAX.to_owned())),
         Err(error) if !error.use_stderr() => return Ok(show(error.to_string())),
         Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {
-            return Ok(Asked { verb: Verb::Syntax, verbosity: 0, quiet: true });
+            return Ok(Asked { verb: Verb::Syntax, verbosity: 0, quiet: true, colour: When::Never });
         }
         Err(error) => return Err(Error::Usage(usage::one_line(&error, "attach"))),
     };

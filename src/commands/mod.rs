@@ -12,6 +12,7 @@ mod run;
 mod wait;
 
 use crate::cli::{Asked, SYNTAX, Verb};
+use crate::colour::Ink;
 use crate::error::{Error, Exit};
 use crate::report;
 
@@ -23,13 +24,14 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
     start_logger(asked.verbosity);
     match asked.verb {
         Verb::Show(text) => report::show(&text)?,
+        Verb::Help(text) => report::show(&Ink::of(asked.colour, &std::io::stdout()).help(&text))?,
         Verb::Syntax => {
             report::show(SYNTAX)?;
             return Ok(Exit::Failed as u8);
         }
         Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
         Verb::Detach(words) => detach::detach(&words, asked.quiet)?,
-        Verb::List(words) => list::list(&words, asked.quiet)?,
+        Verb::List(words) => list::list(&words, asked.quiet, asked.colour)?,
         Verb::Gc(words) => gc::gc(&words, asked.quiet)?,
         Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words)?,
