@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::listing::{Listed, table};
 use crate::plan::{Script, Step};
+use crate::voice::Voice;
 
 /// One attachment, in the keys of the JSON report.
 #[derive(Debug, Serialize)]
@@ -105,11 +106,11 @@ pub fn show(text: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
+pub fn attached(report: &Report, json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if json {
         return print_json(report);
     }
-    if !quiet && io::stderr().is_terminal() {
+    if !voice.quiet && io::stderr().is_terminal() {
         let Report { target, ifname, uplink, kind, .. } = report;
         let unchanged = if report.changed { "" } else { " unchanged" };
         let mut line = format!("{target:?}: {ifname} on {uplink} ({kind}){unchanged}");
@@ -128,11 +129,11 @@ pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn detached(done: &[Detached], json: bool, quiet: bool) -> Result<(), Error> {
+pub fn detached(done: &[Detached], json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if json {
         return print_json(&done);
     }
-    if !quiet && io::stderr().is_terminal() {
+    if !voice.quiet && io::stderr().is_terminal() {
         if done.is_empty() {
             let _ = writeln!(io::stderr(), "nothing is attached");
         }
