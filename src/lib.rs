@@ -31,6 +31,7 @@ pub mod observe;
 pub mod ovs;
 pub mod phy;
 pub mod plan;
+pub mod progress;
 pub mod report;
 pub mod session;
 pub mod signals;

@@ -4,28 +4,34 @@
 //! kept: a question costs microseconds, and the line before may have changed the answer.
 
 use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::fcntl::Flock;
+use nix::sys::signal::Signal;
 
 use crate::error::Error;
 use crate::kernel::{self, KernelError, NetNs, RouteSocket};
 use crate::leftovers;
 use crate::machine::{Machine, Sockets};
+use crate::plan::Imagined;
 use crate::signals::{ENDING, Held};
 use crate::spec::TargetWord;
-use crate::target::{LOOKUP_LIMIT, Target, TargetError};
+use crate::target::{Engines, LOOKUP_LIMIT, Target, TargetError};
 
 /// What outlives a line.
 #[derive(Debug)]
 pub struct Session<'h> {
     /// The namespace rpipe runs in.
     pub home: &'h NetNs,
+    /// What earlier lines would have made, where nothing is done.
+    pub imagined: Imagined,
     /// Whether another line may come.
     many: bool,
     host: Option<RouteSocket>,
     kept: Option<Kept>,
     held: Option<Held>,
+    engines: Engines,
     tidied: bool,
 }
 
@@ -49,7 +55,16 @@ impl<'h> Session<'h> {
     /// For one line, after which the process ends.
     #[must_use]
     pub fn once(home: &'h NetNs) -> Self {
-        Self { home, many: false, host: None, kept: None, held: None, tidied: false }
+        Self {
+            home,
+            imagined: Imagined::default(),
+            many: false,
+            host: None,
+            kept: None,
+            held: None,
+            engines: Engines::default(),
+            tidied: false,
+        }
     }
 
     /// For many lines.
@@ -67,10 +82,11 @@ impl<'h> Session<'h> {
         word: &TargetWord,
         timeout: Option<Duration>,
     ) -> Result<(Target, Option<Inside>), TargetError> {
-        match self.kept.take().filter(|kept| kept.word == *word && kept.target.is_alive()) {
-            Some(kept) => Ok((kept.target, Some(kept.inside))),
-            None => Ok((Target::open(word, self.home, timeout.unwrap_or(LOOKUP_LIMIT))?, None)),
+        if let Some(kept) = self.kept.take().filter(|kept| kept.word == *word && kept.target.is_alive()) {
+            return Ok((kept.target, Some(kept.inside)));
         }
+        let engines = self.many.then_some(&self.engines);
+        Ok((Target::open_over(engines, word, self.home, timeout.unwrap_or(LOOKUP_LIMIT))?, None))
     }
 
     /// Both sides of a line; with `ipv6` it is known whether IPv6 is off in the target.
@@ -86,7 +102,7 @@ impl<'h> Session<'h> {
     where
         'h: 'a,
     {
-        let host = self.host.take().map_or_else(RouteSocket::open, Ok)?;
+        let host = self.host()?;
         let (socket, ipv6_disabled) = match inside {
             Some(Inside { socket, ipv6_disabled }) if !ipv6 || ipv6_disabled.is_some() => {
                 (Ok(socket), ipv6_disabled)
@@ -96,6 +112,19 @@ impl<'h> Session<'h> {
             })?,
         };
         Ok(Machine::with(self.home, &target.netns, Sockets { host, target: socket?, ipv6_disabled }))
+    }
+
+    /// A socket of the host, to be given back.
+    ///
+    /// # Errors
+    /// `EMFILE` and its like.
+    pub fn host(&mut self) -> Result<RouteSocket, KernelError> {
+        self.host.take().map_or_else(RouteSocket::open, Ok)
+    }
+
+    /// Keeps a socket of the host for the next line.
+    pub fn give_back(&mut self, host: RouteSocket) {
+        self.host = Some(host);
     }
 
     /// Ends a line. What it used is kept for the next one, unless it failed; where there is none, the kernel closes
@@ -125,6 +154,18 @@ impl<'h> Session<'h> {
             None => Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?,
         };
         Ok(self.held.insert(held))
+    }
+
+    /// Where signals that are held back can be seen to arrive.
+    #[must_use]
+    pub fn signals(&self) -> Option<BorrowedFd<'_>> {
+        self.held.as_ref().map(AsFd::as_fd)
+    }
+
+    /// A signal that was held back and has arrived, told once.
+    #[must_use]
+    pub fn interrupted(&self) -> Option<Signal> {
+        Some(self.held.as_ref()?.arrived()?.signal)
     }
 
     /// Lets signals come again, where no other line needs them held back.

@@ -1,7 +1,7 @@
 //! To whom what was done is told: to the one who typed one line, or line by line of a batch.
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal, Write};
 
 use crate::report;
 
@@ -32,6 +32,23 @@ impl Voice<'_> {
         Self { quiet, line: None }
     }
 
+    /// Whether somebody listens to what went well: a person at a terminal, or whoever reads along with a batch that has no
+    /// bar.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        !self.quiet && self.line.map_or_else(|| io::stderr().is_terminal(), |line| !line.bar)
+    }
+
+    /// Tells what went well to whoever listens.
+    pub fn say(&self, what: &impl Display) {
+        // When nobody can hear it, there is nobody to tell that either.
+        let _ = match self.line {
+            _ if !self.is_heard() => Ok(()),
+            None => writeln!(io::stderr(), "{what}"),
+            Some(line) => writeln!(io::stderr(), "{line}: {what}"),
+        };
+    }
+
     /// Tells of a trouble that is no error, unless quiet.
     pub fn tell(&self, trouble: &impl Display) {
         match self.line {
@@ -55,7 +72,7 @@ impl Line<'_> {
 }
 
 impl Display for Line<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.number)
     }
 }

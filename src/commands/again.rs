@@ -46,7 +46,7 @@ fn unchanged(
     voice: Voice<'_>,
 ) -> Result<(), Error> {
     if words.dry_run {
-        return report::planned(&[], &Script::new(&[], facts, &namespace_path(target)), words.json);
+        return report::planned(&[], &Script::new(&[], facts, &namespace_path(target)), words.json, voice);
     }
     let report = Report {
         host_ifname: present.host_ifname.as_ref().map(ToString::to_string),
@@ -78,7 +78,7 @@ fn in_place(
     let path = namespace_path(target);
     let script = Script::new(&steps, facts, &path);
     if words.dry_run {
-        return report::planned(&steps, &script, words.json);
+        return report::planned(&steps, &script, words.json, voice);
     }
     let held = session.hold()?;
     wire(&script, target, machine, held)?.keep();
@@ -122,7 +122,12 @@ fn by_a_new_link(
     let taking = old.as_ref().filter(|old| !old.doubtful).map(plan::detach).unwrap_or_default();
     if words.dry_run {
         let steps: Vec<Step> = taking.into_iter().chain(planned).collect();
-        return report::planned(&steps, &Script::new(&steps, &freed, &namespace_path(target)), words.json);
+        return report::planned(
+            &steps,
+            &Script::new(&steps, &freed, &namespace_path(target)),
+            words.json,
+            voice,
+        );
     }
     let held = session.hold()?;
     take_apart(&taking, target, machine)?;

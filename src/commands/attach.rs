@@ -1,5 +1,6 @@
 //! `rpipe [attach] UPLINK TARGET ADDRESS …`
 
+use std::cell::Cell;
 use std::fs::File;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ fn attach_to(
     session: &mut Session<'_>,
     voice: Voice<'_>,
 ) -> Result<(), Error> {
-    let turn = if words.dry_run { None } else { Some(take_turn(target)?) };
+    let turn = if words.dry_run { None } else { Some(take_turn(target, session)?) };
     if !words.dry_run {
         session.sweep();
     }
@@ -61,12 +62,21 @@ fn attach_to(
             return again(words, target, (&facts, &present), machine, session, voice);
         }
     }
+    if words.dry_run {
+        session.imagined.enrich(&words.attach, &mut facts);
+    }
     let steps = plan::attach(&words.attach, &facts)?;
     for warning in plan::warnings(&facts) {
         voice.tell(&warning);
     }
     if words.dry_run {
-        return report::planned(&steps, &Script::new(&steps, &facts, &namespace_path(target)), words.json);
+        session.imagined.learn(&steps, &facts);
+        return report::planned(
+            &steps,
+            &Script::new(&steps, &facts, &namespace_path(target)),
+            words.json,
+            voice,
+        );
     }
     let held = session.hold()?;
     carry_out(words, (target, &facts), &steps, machine, held, voice)?;
@@ -125,9 +135,15 @@ pub fn own_namespace() -> Result<NetNs, Error> {
 const TURN: Duration = Duration::from_secs(30);
 
 /// Two calls for the same container come one after the other.
-pub fn take_turn(target: &Target) -> Result<Flock<File>, Error> {
-    target.netns.lock(TURN).map_err(|error| {
-        Error::kernel(format!("waiting for another rpipe that works on {:?}", target.name), error)
+pub fn take_turn(target: &Target, session: &Session<'_>) -> Result<Flock<File>, Error> {
+    let signal = Cell::new(None);
+    let interrupted = || {
+        signal.set(session.interrupted());
+        signal.get().is_some()
+    };
+    target.netns.lock(TURN, interrupted).map_err(|error| match signal.get() {
+        Some(signal) => Error::Interrupted(signal),
+        None => Error::kernel(format!("waiting for another rpipe that works on {:?}", target.name), error),
     })
 }
 

@@ -22,8 +22,10 @@ pub fn detach(words: &DetachWords, session: &mut Session<'_>, voice: Voice<'_>) 
         Ok(reached) => reached,
         Err(error) if error.is_gone() => {
             voice.tell(&format_args!("{error}: nothing to detach"));
-            kernel::sweep_entries();
-            leftovers::bring_home(session.home);
+            if !words.dry_run {
+                kernel::sweep_entries();
+                leftovers::bring_home(session.home);
+            }
             return report::detached(&[], words.json, Voice { quiet: true, ..voice });
         }
         Err(error) => return Err(error.into()),
@@ -36,7 +38,7 @@ pub fn detach(words: &DetachWords, session: &mut Session<'_>, voice: Voice<'_>) 
 }
 
 /// Opens both sides for a detach.
-fn open_machine<'a, 'h: 'a>(
+pub fn open_machine<'a, 'h: 'a>(
     session: &mut Session<'h>,
     target: &'a Target,
     inside: Option<Inside>,
@@ -53,14 +55,20 @@ fn detach_from(
     session: &mut Session<'_>,
     voice: Voice<'_>,
 ) -> Result<(), Error> {
-    let _turn = take_turn(target)?;
-    session.tidy();
+    let _turn = if words.dry_run { None } else { Some(take_turn(target, session)?) };
+    if !words.dry_run {
+        session.tidy();
+    }
     let inventory = survey::inventory(machine)?;
     let chosen = choose(words, target, &inventory)?;
     let names: Vec<IfName> = chosen.iter().map(|attachment| attachment.ifname.clone()).collect();
     let with_vlan = |attachment| with_vlan(attachment, (&inventory, &names), session.home, target);
     let attachments: Vec<Attachment> = chosen.into_iter().map(with_vlan).collect();
     let steps = steps(target, &attachments, &inventory);
+    if words.dry_run {
+        let script = Script::of_path(&steps, &namespace_path(target));
+        return report::planned(&steps, &script, words.json, voice);
+    }
     session.hold()?;
     let outcome = take_apart(&steps, target, machine);
     session.release();
@@ -70,7 +78,7 @@ fn detach_from(
 }
 
 /// The steps that take these of a container's attachments apart; the name of its namespace goes with the last one.
-fn steps(target: &Target, going: &[Attachment], inventory: &Inventory) -> Vec<Step> {
+pub fn steps(target: &Target, going: &[Attachment], inventory: &Inventory) -> Vec<Step> {
     let goes = |it: &Attachment| going.iter().any(|going| going.ifname == it.ifname);
     let staying: Vec<_> = inventory.attachments.iter().filter(|it| !goes(it)).cloned().collect();
     let mut steps = plan::detach_all(going, &staying);
@@ -85,17 +93,21 @@ fn steps(target: &Target, going: &[Attachment], inventory: &Inventory) -> Vec<St
 pub fn take_apart(steps: &[Step], target: &Target, machine: &mut Machine<'_>) -> Result<(), Error> {
     let failures = apply::take_apart(steps, machine);
     machine.forget_all();
+    undone(target, failures)
+}
+
+/// What could not be taken apart.
+pub fn undone(target: &Target, failures: Vec<UndoFailure>) -> Result<(), Error> {
     if failures.is_empty() {
         return Ok(());
     }
-    let path = namespace_path(target);
-    let script = Script::of_path(&[], &path);
+    let script = Script::of_path(&[], &namespace_path(target));
     let left = |failure: UndoFailure| Left { command: script.command(&failure.0), failure, is_undo: false };
     Err(Error::Detach { target: target.name.clone(), left: failures.into_iter().map(left).collect() })
 }
 
 /// Which of them: the one that is named, all, or the only one.
-fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result<Vec<Attachment>, Error> {
+pub fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result<Vec<Attachment>, Error> {
     let chosen = named(words, target, inventory)?;
     match chosen.iter().find(|attachment| attachment.doubtful) {
         None => Ok(chosen),
@@ -149,7 +161,7 @@ pub fn with_vlan(
     attachment
 }
 
-fn detached(attachment: &Attachment, target: &Target) -> Detached {
+pub fn detached(attachment: &Attachment, target: &Target) -> Detached {
     Detached {
         target: target.name.clone(),
         runtime: target.runtime.as_str(),

@@ -2,12 +2,15 @@
 
 mod again;
 mod attach;
+mod batch;
 mod detach;
 mod exec;
 mod gc;
 mod list;
+mod ports;
 mod program;
 mod run;
+mod together;
 mod wait;
 
 use crate::cli::{Asked, SYNTAX, Verb};
@@ -41,9 +44,10 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
             detach::detach(&words, &mut Session::once(&home), voice)?;
         }
         Verb::List(words) => list::list(&words, asked.quiet)?,
-        Verb::Gc(words) => gc::gc(&words, asked.quiet)?,
+        Verb::Gc(words) => gc::gc(&words, voice)?,
+        Verb::Batch(words) => return batch::batch(&words, asked.quiet),
         Verb::Run(run) => return run::run(&run, asked.quiet),
-        Verb::Wait(words) => wait::wait(&words)?,
+        Verb::Wait(words) => wait::wait(&words, None)?,
         Verb::Exec(exec) => return exec::exec(&exec),
     }
     Ok(Exit::Done as u8)
