@@ -126,6 +126,29 @@ pub enum Error {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// A line of a batch.
+    Line {
+        /// The file and the line's number.
+        place: String,
+        /// What went wrong.
+        error: Box<Error>,
+    },
+    /// What a batch is to do cannot be read.
+    Input {
+        /// The file.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// A bridge would get more ports than it can have.
+    Ports {
+        /// The file that asks for them.
+        file: String,
+        /// The bridge.
+        bridge: String,
+        /// How many it would have.
+        count: usize,
+    },
     /// A command that cannot be started.
     Command {
         /// Its name.
@@ -171,7 +194,9 @@ impl Error {
     pub fn signal(&self) -> Option<Signal> {
         match self {
             Self::Interrupted(signal) => Some(*signal),
-            Self::Unfinished { error, .. } | Self::NotBack { error, .. } => error.signal(),
+            Self::Unfinished { error, .. } | Self::NotBack { error, .. } | Self::Line { error, .. } => {
+                error.signal()
+            }
             _ => None,
         }
     }
@@ -185,6 +210,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Spec(_) | Self::Refused(Refusal::Word(_)) => Exit::Usage as u8,
+            Self::Line { error, .. } => error.exit_code(),
             _ => Exit::Failed as u8,
         }
     }
@@ -256,6 +282,18 @@ impl fmt::Display for Error {
             Self::TimedOut { ifname, missing, limit } => {
                 write!(f, "waiting for {ifname}: {missing} after {limit:?}")
             }
+            Self::Line { place, error } => match &**error {
+                Self::Interrupted(signal) => write!(
+                    f,
+                    "{place}: interrupted by {signal}: this line and those behind it are not done, those before it are"
+                ),
+                error => write!(f, "{place}: {error}"),
+            },
+            Self::Input { file, why } => write!(f, "reading {file}: {why}"),
+            Self::Ports { file, bridge, count } => write!(
+                f,
+                "{file}: {bridge} would have {count} ports: a bridge has at most 1023 (spread them over several)"
+            ),
             Self::Command { name, why } => write!(f, "command {name:?}: {why}"),
             Self::Output(error) => write!(f, "writing the output: {error}"),
         }

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`;
-//! [`machine`] holds the two namespaces with their sockets; [`commands`] has a file for each verb. [`dhcp`] has a client
+//! [`machine`] holds the two namespaces with their sockets, [`session`] what outlives a line of a batch; [`commands`] has a file for each verb. [`dhcp`] has a client
 //! get a lease, in processes of their own.
 
 pub mod apply;
@@ -32,10 +32,13 @@ pub mod observe;
 pub mod ovs;
 pub mod phy;
 pub mod plan;
+pub mod progress;
 pub mod report;
+pub mod session;
 pub mod signals;
 pub mod spec;
 pub mod survey;
 pub mod target;
+pub mod voice;
 
 pub use error::{Error, Exit};

@@ -20,8 +20,8 @@ pub struct Machine<'a> {
     pub host: RouteSocket,
     /// A socket of the target.
     pub target: RouteSocket,
-    /// Whether new links of the target come without IPv6.
-    pub ipv6_disabled: bool,
+    /// Whether new links of the target come without IPv6, where that was asked.
+    pub ipv6_disabled: Option<bool>,
     /// The default routes that were there, IPv4 and IPv6, to be put back if need be.
     pub defaults: [Option<DefaultRoute>; 2],
     /// What an interface that is to move has to lose.
@@ -38,6 +38,17 @@ pub struct Machine<'a> {
     links: Vec<(Side, IfName, Link)>,
 }
 
+/// What is opened on both sides, and outlives the machine where another line follows.
+#[derive(Debug)]
+pub struct Sockets {
+    /// A socket of the host.
+    pub host: RouteSocket,
+    /// A socket of the target.
+    pub target: RouteSocket,
+    /// Whether new links of the target come without IPv6, where that was asked.
+    pub ipv6_disabled: Option<bool>,
+}
+
 impl<'a> Machine<'a> {
     /// Opens a socket in each namespace; with `ipv6` it also reads there whether IPv6 is off.
     ///
@@ -46,12 +57,19 @@ impl<'a> Machine<'a> {
     pub fn open(home: &'a NetNs, netns: &'a NetNs, ipv6: bool) -> Result<Self, KernelError> {
         let host = RouteSocket::open()?;
         let (target, ipv6_disabled) =
-            netns.enter(home, || (RouteSocket::open(), ipv6 && kernel::ipv6_is_disabled("default")))?;
-        Ok(Self {
+            netns.enter(home, || (RouteSocket::open(), ipv6.then(|| kernel::ipv6_is_disabled("default"))))?;
+        Ok(Self::with(home, netns, Sockets { host, target: target?, ipv6_disabled }))
+    }
+
+    /// The same with sockets that are open.
+    #[must_use]
+    pub fn with(home: &'a NetNs, netns: &'a NetNs, sockets: Sockets) -> Self {
+        let Sockets { host, target, ipv6_disabled } = sockets;
+        Self {
             home,
             netns,
             host,
-            target: target?,
+            target,
             ipv6_disabled,
             defaults: [None, None],
             belongings: None,
@@ -60,7 +78,13 @@ impl<'a> Machine<'a> {
             owner: Owner::Caller,
             lease: None,
             links: Vec::new(),
-        })
+        }
+    }
+
+    /// What outlives it.
+    #[must_use]
+    pub fn into_sockets(self) -> Sockets {
+        Sockets { host: self.host, target: self.target, ipv6_disabled: self.ipv6_disabled }
     }
 
     /// The socket of a side.

@@ -78,7 +78,7 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         default_v4,
         default_v6,
         kept_old: [None, None],
-        ipv6_disabled: machine.ipv6_disabled,
+        ipv6_disabled: machine.ipv6_disabled.unwrap_or_default(),
         client,
         entry,
     })

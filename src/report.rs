@@ -9,6 +9,7 @@ use crate::colour::{Ink, Tone, When};
 use crate::error::Error;
 use crate::listing::{Listed, table};
 use crate::plan::{Script, Step};
+use crate::voice::Voice;
 
 /// One attachment, in the keys of the JSON report.
 #[derive(Debug, Serialize)]
@@ -107,11 +108,11 @@ pub fn show(text: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
+pub fn attached(report: &Report, json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if json {
-        return print_json(report);
+        return print_json(report, "attached", voice);
     }
-    if !quiet && io::stderr().is_terminal() {
+    if voice.is_heard() {
         let Report { target, ifname, uplink, kind, .. } = report;
         let unchanged = if report.changed { "" } else { " unchanged" };
         let mut line = format!("{target:?}: {ifname} on {uplink} ({kind}){unchanged}");
@@ -121,7 +122,7 @@ pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
         for gateway in &report.gateways {
             let _ = write!(line, " via {gateway}");
         }
-        let _ = writeln!(io::stderr(), "{line}");
+        voice.say(&line);
     }
     Ok(())
 }
@@ -130,16 +131,16 @@ pub fn attached(report: &Report, json: bool, quiet: bool) -> Result<(), Error> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn detached(done: &[Detached], json: bool, quiet: bool) -> Result<(), Error> {
+pub fn detached(done: &[Detached], json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if json {
-        return print_json(&done);
+        return print_json(&done, "detached", voice);
     }
-    if !quiet && io::stderr().is_terminal() {
+    if voice.is_heard() {
         if done.is_empty() {
-            let _ = writeln!(io::stderr(), "nothing is attached");
+            voice.say(&"nothing is attached");
         }
         for Detached { target, ifname, kind, .. } in done {
-            let _ = writeln!(io::stderr(), "{target:?}: {ifname} ({kind}) detached");
+            voice.say(&format_args!("{target:?}: {ifname} ({kind}) detached"));
         }
     }
     Ok(())
@@ -151,7 +152,7 @@ pub fn detached(done: &[Detached], json: bool, quiet: bool) -> Result<(), Error>
 /// When standard output cannot be written.
 pub fn listed(rows: &[Listed], json: bool, quiet: bool, colour: When) -> Result<(), Error> {
     if json {
-        return print_json(&rows);
+        return print_json(&rows, "listed", Voice::alone(quiet));
     }
     if rows.is_empty() && !quiet && io::stderr().is_terminal() {
         let _ = writeln!(io::stderr(), "nothing is attached");
@@ -163,11 +164,12 @@ pub fn listed(rows: &[Listed], json: bool, quiet: bool, colour: When) -> Result<
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn collected(done: &[Collected], json: bool, quiet: bool) -> Result<(), Error> {
+pub fn collected(done: &[Collected], json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if json {
-        return print_json(&done);
+        return print_json(&done, "collected", voice);
     }
-    if !quiet {
+    if !voice.quiet {
+        let tell = |what: &String| voice.tell(what);
         for Collected { what, name, from } in done {
             match (*what, from) {
                 (_, Some(from)) if from != name => tell(&format!("{from} came home and is {name} again")),
@@ -181,8 +183,8 @@ pub fn collected(done: &[Collected], json: bool, quiet: bool) -> Result<(), Erro
                 _ => tell(&format!("removed {what} {name}: it was empty")),
             }
         }
-        if done.is_empty() && io::stderr().is_terminal() {
-            let _ = writeln!(io::stderr(), "nothing is left over");
+        if done.is_empty() && voice.is_heard() {
+            voice.say(&"nothing is left over");
         }
     }
     Ok(())
@@ -192,9 +194,15 @@ pub fn collected(done: &[Collected], json: bool, quiet: bool) -> Result<(), Erro
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn planned(steps: &[Step], script: &Script<'_>, json: bool) -> Result<(), Error> {
+pub fn planned(steps: &[Step], script: &Script<'_>, json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if !json {
-        return show(&script.to_string());
+        return match voice.line {
+            None => show(&script.to_string()),
+            Some(line) => {
+                let commands = steps.iter().map(|step| script.command(step) + "\n");
+                show(&(format!("# line {}\n", line.number) + &commands.collect::<String>()))
+            }
+        };
     }
     let steps: Vec<_> = steps
         .iter()
@@ -204,11 +212,42 @@ pub fn planned(steps: &[Step], script: &Script<'_>, json: bool) -> Result<(), Er
             command: script.command(step),
         })
         .collect();
-    print_json(&steps)
+    print_json(&steps, "steps", voice)
 }
 
-fn print_json(value: &impl Serialize) -> Result<(), Error> {
-    let json = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+/// Tells that what was waited for is there: JSON when it was asked for, else only line by line of a batch.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn waited(ifname: &str, json: bool, voice: Voice<'_>) -> Result<(), Error> {
+    if json {
+        return print_json(&[ifname], "waited", voice);
+    }
+    if voice.line.is_some() {
+        voice.say(&format_args!("{ifname} is there"));
+    }
+    Ok(())
+}
+
+/// Tells in JSON why a line of a batch failed.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn failed(error: &Error, voice: Voice<'_>) -> Result<(), Error> {
+    let why = std::collections::HashMap::from([("error", error.to_string())]);
+    print_json(&why, "error", voice)
+}
+
+/// One line of JSON. In a batch it is one object, with the number of its line; a list is under a name in there.
+fn print_json(value: &impl Serialize, name: &str, voice: Voice<'_>) -> Result<(), Error> {
+    let mut json = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    if let Some(line) = voice.line {
+        line.clear();
+        json = match json.strip_prefix('{') {
+            Some(rest) => format!("{{\"line\":{},{rest}", line.number),
+            None => format!("{{\"line\":{},\"{name}\":{json}}}", line.number),
+        };
+    }
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         // JSON lets these stand as they are, and a terminal obeys them.

@@ -30,7 +30,7 @@ fn look(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Present>, K
 }
 
 /// All attachments of the target.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// Those that rpipe has made.
     pub attachments: Vec<Attachment>,
@@ -70,12 +70,22 @@ fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
         let end = host_end(&link, home, &mut Host::Asked(host))?;
         let ovs = end.ovs;
         inventory.vlan_links.extend(end.vlan_link.clone().map(|vlan| (ifname.clone(), vlan)));
+        let host_end = end.index.filter(|_| end.mark.is_some() && !ovs);
         let present = described(&link, &addresses, &routes, end);
         // Hardware has no kind, and what is on a link of another namespace was made from there.
         let from_outside = link.kind.is_none() || link.lower_is_elsewhere();
         let moved = present.mark.as_ref().is_some_and(|mark| mark.nic.is_some());
         let doubtful = moved && !from_outside;
-        inventory.attachments.push(Attachment { ifname, present, ovs, doubtful, vlan_link: None });
+        let index = link.index;
+        inventory.attachments.push(Attachment {
+            ifname,
+            present,
+            ovs,
+            doubtful,
+            vlan_link: None,
+            index,
+            host_end,
+        });
     }
     Ok(inventory)
 }
@@ -143,6 +153,8 @@ pub struct HostEnd {
     pub ovs: bool,
     /// Its mark.
     pub mark: Option<Mark>,
+    /// Its number, where it is the other end of a veth.
+    pub index: Option<u32>,
 }
 
 /// The container's end in plain words.
@@ -221,6 +233,7 @@ fn port(port: &Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         vlan_link: None,
         ovs: bridge.is_none() && marked.is_some(),
         mark,
+        index: Some(port.index),
     })
 }
 
@@ -237,5 +250,6 @@ fn vlan_end(vlan: Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         vlan_link: Some(vlan),
         ovs: false,
         mark: None,
+        index: None,
     })
 }

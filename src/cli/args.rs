@@ -5,7 +5,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::colour::When;
 
-use super::words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs, shells};
+use super::words::{
+    AttachArgs, BatchArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs, shells,
+};
 
 /// Wires running Linux containers to networks.
 ///
@@ -136,6 +138,33 @@ Examples:
 Exit status: 0 done, or there was nothing to do, 1 something could not be put in order, 2 the words were wrong.
 ")]
     Gc(GcArgs),
+    /// Do many lines in one process
+    ///
+    /// Each line of FILE is what would be typed behind `rpipe`: an attach, with or without the verb, detach, gc or wait. Words
+    /// are quoted as in a shell, by '…', "…" and \; nothing is expanded. Blank lines are nothing, and so is what
+    /// follows a # at the beginning of a word.
+    ///
+    /// All lines are read before the first is done: with wrong words anywhere nothing is changed. Each line is done
+    /// wholly or not at all. The first that fails ends the batch, and those before it stay, unless --keep-going is given.
+    /// Lines of detach that follow each other are done together, at the cost of one.
+    ///
+    /// On a terminal a bar shows the progress; elsewhere one line on standard error tells of each that is done.
+    #[command(after_help = "\
+Examples:
+  rpipe batch lab.rpipe                        all lines of a file
+  generate | rpipe batch -                     those that another program writes
+  rpipe batch --keep-going --json lab.rpipe    whatever can be done, and what came of each line
+  rpipe batch --dry-run lab.rpipe              only print what would be done
+
+A file:
+  # the lab
+  br0 web 10.0.0.2/24@10.0.0.1
+  br0 db 10.0.0.3/24@10.0.0.1 -i lan0
+  detach 'old one' --all
+
+Exit status: 0 all is done, 1 a line failed, 2 the words of a line were wrong, and nothing was changed.
+")]
+    Batch(BatchArgs),
     /// Run a command in a fresh network namespace, attached; everything is gone when it ends
     ///
     /// The namespace has a loopback interface that is up and the attached interface, and nothing else. Signals are

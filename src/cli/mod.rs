@@ -5,6 +5,7 @@
 //! `shells` makes the completion scripts.
 
 mod args;
+mod batch;
 mod classic;
 mod order;
 mod pipework;
@@ -13,6 +14,7 @@ mod usage;
 mod words;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -24,10 +26,13 @@ use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, Vl
 
 pub use args::Cli;
 use args::{Global, VerbArgs};
+pub use batch::{BatchReader, MOST_BYTES};
 pub use pipework::{SYNTAX, Style};
 pub use shells::{command_for_shells, completions};
 pub use words::WaitFor;
-use words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs};
+use words::{
+    AttachArgs, BatchArgs, DetachArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs,
+};
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
 const LEAST_MTU_V6: u32 = 1280;
@@ -62,6 +67,8 @@ pub enum Verb {
     List(ListWords),
     /// Put what is left over in order.
     Gc(GcWords),
+    /// Do many lines.
+    Batch(BatchWords),
     /// Run a command in a fresh namespace.
     Run(RunWords),
     /// Wait for an interface.
@@ -98,6 +105,8 @@ pub struct DetachWords {
     pub all: bool,
     /// How long all engines together may take to answer.
     pub timeout: Option<Duration>,
+    /// Print the plan instead, as a batch can be asked to.
+    pub dry_run: bool,
     /// Print the result as JSON.
     pub json: bool,
 }
@@ -119,6 +128,19 @@ pub struct GcWords {
     /// Print the plan instead.
     pub dry_run: bool,
     /// Print the result, or the plan, as JSON.
+    pub json: bool,
+}
+
+/// The words of `batch`.
+#[derive(Debug)]
+pub struct BatchWords {
+    /// The file with the lines; standard input without one.
+    pub file: Option<PathBuf>,
+    /// Go on behind a line that fails.
+    pub keep_going: bool,
+    /// Print the plan instead.
+    pub dry_run: bool,
+    /// Print the results, or the plan, as JSON.
     pub json: bool,
 }
 
@@ -211,12 +233,17 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
             ifname: ifname.as_deref().map(str::parse).transpose()?,
             all,
             timeout,
+            dry_run: false,
             json,
         }),
         VerbArgs::List(ListArgs { target, timeout, json }) => {
             Verb::List(ListWords { target: target.as_deref().map(order::target).transpose()?, timeout, json })
         }
         VerbArgs::Gc(GcArgs { dry_run, json }) => Verb::Gc(GcWords { dry_run, json }),
+        VerbArgs::Batch(BatchArgs { file, keep_going, dry_run, json }) => {
+            let file = (file != "-").then(|| file.into());
+            Verb::Batch(BatchWords { file, keep_going, dry_run, json })
+        }
         VerbArgs::Run(words) => Verb::Run(run(words)?),
         VerbArgs::Exec(ExecArgs { target, timeout, command }) => {
             Verb::Exec(ExecWords { target: order::target(&target)?, timeout, command })

@@ -154,6 +154,23 @@ pub struct GcArgs {
     pub json: bool,
 }
 
+/// The words of `batch`.
+#[derive(Debug, Args)]
+pub struct BatchArgs {
+    /// The file with the lines; - is standard input, which is read to its end first
+    #[arg(value_name = "FILE|-")]
+    pub file: OsString,
+    /// Go on behind a line that fails, and fail at the end
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Print the plan of all lines as one shell script and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON object a line: what was done, or why it failed; with --dry-run the steps
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The words of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {

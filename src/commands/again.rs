@@ -2,14 +2,15 @@
 
 use crate::cli::AttachWords;
 use crate::error::Error;
-use crate::kernel::NetNs;
 use crate::machine::Machine;
 use crate::observe::observe;
 use crate::plan::{self, Facts, Present, Refusal, Script, Step};
 use crate::report::{self, Report};
-use crate::signals::{ENDING, Held};
+use crate::session::Session;
+use crate::signals::Held;
 use crate::survey;
 use crate::target::Target;
+use crate::voice::Voice;
 
 use super::attach::{carry_out, namespace_path, report, wire};
 use super::detach::{take_apart, with_vlan};
@@ -17,23 +18,24 @@ use super::detach::{take_apart, with_vlan};
 /// Looks at what is there: equal, different, or to be replaced.
 pub fn again(
     words: &AttachWords,
-    (target, home): (&Target, &NetNs),
+    target: &Target,
     (facts, present): (&Facts, &Present),
     machine: &mut Machine<'_>,
-    quiet: bool,
+    session: &mut Session<'_>,
+    voice: Voice<'_>,
 ) -> Result<(), Error> {
     let differences = plan::differences(&words.attach, facts, present);
     if differences.is_empty() {
-        return unchanged(words, target, facts, present, quiet);
+        return unchanged(words, target, facts, present, voice);
     }
     if !words.replace {
         let (target, ifname) = (target.name.clone(), facts.ifname.to_string());
         return Err(Refusal::Differs { target, ifname, differences }.into());
     }
     if plan::in_place(&differences, facts) && words.attach.addresses.dhcp().is_none() {
-        return in_place(words, target, (facts, present), machine, quiet);
+        return in_place(words, target, (facts, present), machine, session, voice);
     }
-    by_a_new_link(words, (target, home), (facts, present), machine, quiet)
+    by_a_new_link(words, target, (facts, present), machine, session, voice)
 }
 
 fn unchanged(
@@ -41,10 +43,10 @@ fn unchanged(
     target: &Target,
     facts: &Facts,
     present: &Present,
-    quiet: bool,
+    voice: Voice<'_>,
 ) -> Result<(), Error> {
     if words.dry_run {
-        return report::planned(&[], &Script::new(&[], facts, &namespace_path(target)), words.json);
+        return report::planned(&[], &Script::new(&[], facts, &namespace_path(target)), words.json, voice);
     }
     let report = Report {
         host_ifname: present.host_ifname.as_ref().map(ToString::to_string),
@@ -56,7 +58,7 @@ fn unchanged(
         gateways: present.defaults.iter().filter_map(|(hop, _)| Some(hop.as_ref()?.to_string())).collect(),
         ..report(&words.attach, target, facts, &[], None, None)
     };
-    report::attached(&report, words.json, quiet)
+    report::attached(&report, words.json, voice)
 }
 
 fn kind(words: &AttachWords, present: &Present) -> String {
@@ -69,16 +71,17 @@ fn in_place(
     target: &Target,
     (facts, present): (&Facts, &Present),
     machine: &mut Machine<'_>,
-    quiet: bool,
+    session: &mut Session<'_>,
+    voice: Voice<'_>,
 ) -> Result<(), Error> {
     let steps = plan::replace(&words.attach, facts, present);
     let path = namespace_path(target);
     let script = Script::new(&steps, facts, &path);
     if words.dry_run {
-        return report::planned(&steps, &script, words.json);
+        return report::planned(&steps, &script, words.json, voice);
     }
-    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
-    wire(&script, target, machine, &held)?.keep();
+    let held = session.hold()?;
+    wire(&script, target, machine, held)?.keep();
     let report = Report {
         host_ifname: present.host_ifname.as_ref().map(ToString::to_string),
         kind: kind(words, present),
@@ -92,16 +95,17 @@ fn in_place(
         mtu: words.attach.mtu.or(Some(present.mtu)),
         ..report(&words.attach, target, facts, &steps, None, None)
     };
-    report::attached(&report, words.json, quiet)
+    report::attached(&report, words.json, voice)
 }
 
 /// The old link goes, a new one comes; if it cannot, the old one is made again.
 fn by_a_new_link(
     words: &AttachWords,
-    (target, home): (&Target, &NetNs),
+    target: &Target,
     (facts, present): (&Facts, &Present),
     machine: &mut Machine<'_>,
-    quiet: bool,
+    session: &mut Session<'_>,
+    voice: Voice<'_>,
 ) -> Result<(), Error> {
     let asked = &words.attach;
     let mut freed = facts.clone();
@@ -113,22 +117,27 @@ fn by_a_new_link(
     let attachment = inventory.attachments.iter().find(|attachment| attachment.ifname == facts.ifname);
     let old = attachment.map(|attachment| {
         let going = [attachment.ifname.clone()];
-        with_vlan(attachment.clone(), (&inventory, &going), home, target)
+        with_vlan(attachment.clone(), (&inventory, &going), session.home, target)
     });
     let taking = old.as_ref().filter(|old| !old.doubtful).map(plan::detach).unwrap_or_default();
     if words.dry_run {
         let steps: Vec<Step> = taking.into_iter().chain(planned).collect();
-        return report::planned(&steps, &Script::new(&steps, &freed, &namespace_path(target)), words.json);
+        return report::planned(
+            &steps,
+            &Script::new(&steps, &freed, &namespace_path(target)),
+            words.json,
+            voice,
+        );
     }
-    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
+    let held = session.hold()?;
     take_apart(&taking, target, machine)?;
     let outcome = observe(asked, target, machine).and_then(|facts| {
         let steps = plan::attach(asked, &facts)?;
-        carry_out(words, (target, &facts), &steps, machine, &held, quiet)
+        carry_out(words, (target, &facts), &steps, machine, held, voice)
     });
     let Err(error) = outcome else { return Ok(()) };
     machine.forget_all();
-    match make_again(words, target, present, machine, &held) {
+    match make_again(words, target, present, machine, held) {
         Ok(()) => Err(error),
         Err(why) => Err(Error::NotBack { error: Box::new(error), why: Box::new(why) }),
     }

@@ -1,5 +1,6 @@
 //! `rpipe [attach] UPLINK TARGET ADDRESS …`
 
+use std::cell::Cell;
 use std::fs::File;
 use std::time::Duration;
 
@@ -16,52 +17,73 @@ use crate::machine::Machine;
 use crate::observe::observe;
 use crate::plan::{self, Facts, Found, OvsChange, Script, Side, Step};
 use crate::report::{self, Report};
-use crate::signals::{ENDING, Held};
+use crate::session::{Inside, Session};
+use crate::signals::Held;
 use crate::spec::{Attach, IfName, UplinkWord, Vlan};
 use crate::survey;
-use crate::target::{LOOKUP_LIMIT, Target};
+use crate::target::Target;
+use crate::voice::Voice;
 
 use super::again::again;
 use super::detach::take_apart;
 use super::mistaken;
 
 /// Attaches a running container.
-pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
-    let home = own_namespace()?;
-    let target = Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT))
+pub fn attach(words: &AttachWords, session: &mut Session<'_>, voice: Voice<'_>) -> Result<(), Error> {
+    let (target, inside) = session
+        .reach(&words.target, words.timeout)
         .map_err(|error| mistaken::order(error, &words.target, &words.attach))?;
-    let mut machine = open_machine(&home, &target, &words.attach)?;
-    let turn = if words.dry_run { None } else { Some(take_turn(&target)?) };
+    let mut machine = open_machine(session, &target, inside, &words.attach)?;
+    let outcome = attach_to(words, &target, &mut machine, session, voice);
+    let sockets = machine.into_sockets();
+    session.leave(&words.target, target, sockets, outcome.is_ok());
+    outcome
+}
+
+fn attach_to(
+    words: &AttachWords,
+    target: &Target,
+    machine: &mut Machine<'_>,
+    session: &mut Session<'_>,
+    voice: Voice<'_>,
+) -> Result<(), Error> {
+    let turn = if words.dry_run { None } else { Some(take_turn(target, session)?) };
     if !words.dry_run {
-        kernel::sweep_entries();
+        session.sweep();
     }
-    let mut facts = observe(&words.attach, &target, &mut machine)?;
-    if has_come_home(words, &facts, &home) {
-        facts = observe(&words.attach, &target, &mut machine)?;
+    let mut facts = observe(&words.attach, target, machine)?;
+    if has_come_home(words, &facts, session.home) {
+        facts = observe(&words.attach, target, machine)?;
     }
     if facts.ifname_taken
-        && let Some(present) = survey::present(&facts.ifname, &mut machine)?
+        && let Some(present) = survey::present(&facts.ifname, machine)?
     {
         if present.unfinished && !words.dry_run {
-            take_away_unfinished(&target, &facts.ifname, &mut machine)?;
-            facts = observe(&words.attach, &target, &mut machine)?;
+            take_away_unfinished(target, &facts.ifname, machine)?;
+            facts = observe(&words.attach, target, machine)?;
         } else if present.mark.is_some() {
-            return again(words, (&target, &home), (&facts, &present), &mut machine, quiet);
+            return again(words, target, (&facts, &present), machine, session, voice);
         }
     }
-    let steps =
-        plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, &mut machine))?;
-    if !quiet {
-        plan::warnings(&facts).iter().for_each(report::tell);
+    if words.dry_run {
+        session.imagined.enrich(&words.attach, &mut facts);
+    }
+    let steps = plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, machine))?;
+    for warning in plan::warnings(&facts) {
+        voice.tell(&warning);
     }
     if words.dry_run {
-        return report::planned(&steps, &Script::new(&steps, &facts, &namespace_path(&target)), words.json);
+        session.imagined.learn(&steps, &facts);
+        return report::planned(
+            &steps,
+            &Script::new(&steps, &facts, &namespace_path(target)),
+            words.json,
+            voice,
+        );
     }
-    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
-    carry_out(words, (&target, &facts), &steps, &mut machine, &held, quiet)?;
-    // The process ends here, and the kernel closes everything at once, faster than we can one by one.
-    std::mem::forget((machine, held, turn));
-    std::mem::forget((target, home));
+    let held = session.hold()?;
+    carry_out(words, (target, &facts), &steps, machine, held, voice)?;
+    session.end_turn(turn);
     Ok(())
 }
 
@@ -92,14 +114,14 @@ pub fn carry_out(
     steps: &[Step],
     machine: &mut Machine<'_>,
     held: &Held,
-    quiet: bool,
+    voice: Voice<'_>,
 ) -> Result<(), Error> {
     let path = namespace_path(target);
     let script = Script::new(steps, facts, &path);
     let armed = wire(&script, target, machine, held)?;
     let link = machine.known(Side::Target, &facts.ifname);
     let report = report(&words.attach, target, facts, steps, link, machine.lease.as_ref());
-    if let Err(error) = report::attached(&report, words.json, quiet) {
+    if let Err(error) = report::attached(&report, words.json, voice) {
         // Whoever asked for the report knows nothing of what was done, so it must not stay.
         return Err(error.with(left(&script, armed.take_back(machine))));
     }
@@ -116,15 +138,26 @@ pub fn own_namespace() -> Result<NetNs, Error> {
 const TURN: Duration = Duration::from_secs(30);
 
 /// Two calls for the same container come one after the other.
-pub fn take_turn(target: &Target) -> Result<Flock<File>, Error> {
-    target.netns.lock(TURN).map_err(|error| {
-        Error::kernel(format!("waiting for another rpipe that works on {:?}", target.name), error)
+pub fn take_turn(target: &Target, session: &Session<'_>) -> Result<Flock<File>, Error> {
+    let signal = Cell::new(None);
+    let interrupted = || {
+        signal.set(session.interrupted());
+        signal.get().is_some()
+    };
+    target.netns.lock(TURN, interrupted).map_err(|error| match signal.get() {
+        Some(signal) => Error::Interrupted(signal),
+        None => Error::kernel(format!("waiting for another rpipe that works on {:?}", target.name), error),
     })
 }
 
 /// Opens both sides for this attach.
-pub fn open_machine<'a>(home: &'a NetNs, target: &'a Target, asked: &Attach) -> Result<Machine<'a>, Error> {
-    let mut machine = Machine::open(home, &target.netns, asked.speaks(false)).map_err(|error| {
+pub fn open_machine<'a, 'h: 'a>(
+    session: &mut Session<'h>,
+    target: &'a Target,
+    inside: Option<Inside>,
+    asked: &Attach,
+) -> Result<Machine<'a>, Error> {
+    let mut machine = session.machine(target, inside, asked.speaks(false)).map_err(|error| {
         Error::kernel(format!("entering the network namespace of {:?}", target.name), error)
     })?;
     machine.owner = match &target.process {

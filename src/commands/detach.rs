@@ -8,63 +8,84 @@ use crate::leftovers;
 use crate::machine::Machine;
 use crate::plan::{self, Attachment, Script, Step};
 use crate::report::{self, Detached};
-use crate::signals::{ENDING, Held};
+use crate::session::{Inside, Session};
 use crate::spec::IfName;
 use crate::survey::{self, Inventory};
-use crate::target::{LOOKUP_LIMIT, Target};
+use crate::target::Target;
+use crate::voice::Voice;
 
-use super::attach::{namespace_path, own_namespace, take_turn};
+use super::attach::{namespace_path, take_turn};
 
 /// Takes attachments of a container apart. A container that is gone has none any more, and that is fine.
-pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
-    let home = own_namespace()?;
-    let target = match Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT)) {
-        Ok(target) => target,
+pub fn detach(words: &DetachWords, session: &mut Session<'_>, voice: Voice<'_>) -> Result<(), Error> {
+    let (target, inside) = match session.reach(&words.target, words.timeout) {
+        Ok(reached) => reached,
         Err(error) if error.is_gone() => {
-            if !quiet {
-                report::tell(&format!("{error}: nothing to detach"));
+            voice.tell(&format_args!("{error}: nothing to detach"));
+            if !words.dry_run {
+                kernel::sweep_entries();
+                leftovers::bring_home(session.home);
             }
-            kernel::sweep_entries();
-            leftovers::bring_home(&home);
-            return report::detached(&[], words.json, true);
+            return report::detached(&[], words.json, Voice { quiet: true, ..voice });
         }
         Err(error) => return Err(error.into()),
     };
-    let mut machine = Machine::open(&home, &target.netns, false).map_err(|error| {
-        Error::kernel(format!("entering the network namespace of {:?}", target.name), error)
-    })?;
-    let _turn = take_turn(&target)?;
-    kernel::sweep_entries();
-    leftovers::bring_home(&home);
-    let inventory = survey::inventory(&mut machine)?;
-    let chosen = choose(words, &target, &inventory)?;
-    if let Some(doubtful) = chosen.iter().find(|attachment| attachment.doubtful) {
-        return Err(Error::Doubtful {
-            target: target.name.clone(),
-            ifname: doubtful.ifname.to_string(),
-            command: Script::of_path(&[], &namespace_path(&target)).command(&Step::ReturnLink {
-                from: doubtful.ifname.clone(),
-                to: doubtful.ifname.clone(),
-                phy: None,
-            }),
-        });
+    let mut machine = open_machine(session, &target, inside)?;
+    let outcome = detach_from(words, &target, &mut machine, session, voice);
+    let sockets = machine.into_sockets();
+    session.leave(&words.target, target, sockets, outcome.is_ok());
+    outcome
+}
+
+/// Opens both sides for a detach.
+pub fn open_machine<'a, 'h: 'a>(
+    session: &mut Session<'h>,
+    target: &'a Target,
+    inside: Option<Inside>,
+) -> Result<Machine<'a>, Error> {
+    session
+        .machine(target, inside, false)
+        .map_err(|error| Error::kernel(format!("entering the network namespace of {:?}", target.name), error))
+}
+
+fn detach_from(
+    words: &DetachWords,
+    target: &Target,
+    machine: &mut Machine<'_>,
+    session: &mut Session<'_>,
+    voice: Voice<'_>,
+) -> Result<(), Error> {
+    let _turn = if words.dry_run { None } else { Some(take_turn(target, session)?) };
+    if !words.dry_run {
+        session.tidy();
     }
-    let last = inventory.attachments.len() == chosen.len();
+    let inventory = survey::inventory(machine)?;
+    let chosen = choose(words, target, &inventory)?;
     let names: Vec<IfName> = chosen.iter().map(|attachment| attachment.ifname.clone()).collect();
-    let with_vlan = |attachment| with_vlan(attachment, (&inventory, &names), &home, &target);
+    let with_vlan = |attachment| with_vlan(attachment, (&inventory, &names), session.home, target);
     let attachments: Vec<Attachment> = chosen.into_iter().map(with_vlan).collect();
-    let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
-    let mut staying = inventory.attachments.clone();
-    staying.retain(|attachment| !names.contains(&attachment.ifname));
-    let mut steps = plan::detach_all(&attachments, &staying);
-    if let (true, Some(entry), Some(process)) = (last, &target.entry, &target.process) {
+    let steps = steps(target, &attachments, &inventory);
+    if words.dry_run {
+        let script = Script::of_path(&steps, &namespace_path(target));
+        return report::planned(&steps, &script, words.json, voice);
+    }
+    session.hold()?;
+    let outcome = take_apart(&steps, target, machine);
+    session.release();
+    outcome?;
+    let done: Vec<Detached> = attachments.iter().map(|attachment| detached(attachment, target)).collect();
+    report::detached(&done, words.json, voice)
+}
+
+/// The steps that take these of a container's attachments apart; the name of its namespace goes with the last one.
+pub fn steps(target: &Target, going: &[Attachment], inventory: &Inventory) -> Vec<Step> {
+    let goes = |it: &Attachment| going.iter().any(|going| going.ifname == it.ifname);
+    let staying: Vec<_> = inventory.attachments.iter().filter(|it| !goes(it)).cloned().collect();
+    let mut steps = plan::detach_all(going, &staying);
+    if let (true, Some(entry), Some(process)) = (staying.is_empty(), &target.entry, &target.process) {
         steps.push(plan::unlink(entry, process.pid()));
     }
-    let outcome = take_apart(&steps, &target, &mut machine);
-    drop(held);
-    outcome?;
-    let done: Vec<Detached> = attachments.iter().map(|attachment| detached(attachment, &target)).collect();
-    report::detached(&done, words.json, quiet)
+    steps
 }
 
 /// Does the steps, after which no link is known any more. What could not be done is the error, each with the command that
@@ -72,17 +93,37 @@ pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
 pub fn take_apart(steps: &[Step], target: &Target, machine: &mut Machine<'_>) -> Result<(), Error> {
     let failures = apply::take_apart(steps, machine);
     machine.forget_all();
+    undone(target, failures)
+}
+
+/// What could not be taken apart.
+pub fn undone(target: &Target, failures: Vec<UndoFailure>) -> Result<(), Error> {
     if failures.is_empty() {
         return Ok(());
     }
-    let path = namespace_path(target);
-    let script = Script::of_path(&[], &path);
+    let script = Script::of_path(&[], &namespace_path(target));
     let left = |failure: UndoFailure| Left { command: script.command(&failure.0), failure, is_undo: false };
     Err(Error::Detach { target: target.name.clone(), left: failures.into_iter().map(left).collect() })
 }
 
 /// Which of them: the one that is named, all, or the only one.
-fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result<Vec<Attachment>, Error> {
+pub fn choose(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result<Vec<Attachment>, Error> {
+    let chosen = named(words, target, inventory)?;
+    match chosen.iter().find(|attachment| attachment.doubtful) {
+        None => Ok(chosen),
+        Some(doubtful) => Err(Error::Doubtful {
+            target: target.name.clone(),
+            ifname: doubtful.ifname.to_string(),
+            command: Script::of_path(&[], &namespace_path(target)).command(&Step::ReturnLink {
+                from: doubtful.ifname.clone(),
+                to: doubtful.ifname.clone(),
+                phy: None,
+            }),
+        }),
+    }
+}
+
+fn named(words: &DetachWords, target: &Target, inventory: &Inventory) -> Result<Vec<Attachment>, Error> {
     let all = &inventory.attachments;
     if words.all {
         return Ok(all.clone());
@@ -120,7 +161,7 @@ pub fn with_vlan(
     attachment
 }
 
-fn detached(attachment: &Attachment, target: &Target) -> Detached {
+pub fn detached(attachment: &Attachment, target: &Target) -> Detached {
     Detached {
         target: target.name.clone(),
         runtime: target.runtime.as_str(),

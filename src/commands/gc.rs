@@ -7,27 +7,26 @@ use crate::machine::Machine;
 use crate::plan::{self, Script, Step};
 use crate::report::{self, Collected};
 use crate::signals::{ENDING, Held};
+use crate::voice::Voice;
 
 use super::attach::own_namespace;
 
 /// Finds and removes what is left over, and tells of each.
-pub fn gc(words: &GcWords, quiet: bool) -> Result<(), Error> {
+pub fn gc(words: &GcWords, voice: Voice<'_>) -> Result<(), Error> {
     let home = own_namespace()?;
     let found = leftovers::leftovers(&home).map_err(|error| Error::kernel("looking for leftovers", error))?;
     let (litter, homeless) = plan::gc(&found);
-    if !quiet {
-        for stray in &homeless {
-            let (name, taken) = (&stray.name, &stray.nic.name);
-            report::tell(&format!(
-                "{name} came home from a container and was called {taken} before, a name that another interface has \
-                 now: it is left alone (`ip link set dev {name} name …` names it, rpipe gc does the rest)"
-            ));
-        }
+    for stray in &homeless {
+        let (name, taken) = (&stray.name, &stray.nic.name);
+        voice.tell(&format_args!(
+            "{name} came home from a container and was called {taken} before, a name that another interface has now: \
+             it is left alone (`ip link set dev {name} name …` names it, rpipe gc does the rest)"
+        ));
     }
     let steps: Vec<Step> = litter.iter().flat_map(|litter| litter.steps.iter().cloned()).collect();
     let script = Script::of_host(&steps);
     if words.dry_run {
-        return report::planned(&steps, &script, words.json);
+        return report::planned(&steps, &script, words.json, voice);
     }
     let mut machine = Machine::open(&home, &home, false)
         .map_err(|error| Error::kernel("opening a socket in rpipe's own network namespace", error))?;
@@ -41,7 +40,7 @@ pub fn gc(words: &GcWords, quiet: bool) -> Result<(), Error> {
         left.extend(failures);
     }
     drop(held);
-    report::collected(&done, words.json, quiet)?;
+    report::collected(&done, words.json, voice)?;
     if left.is_empty() {
         return Ok(());
     }

@@ -2,19 +2,24 @@
 
 mod again;
 mod attach;
+mod batch;
 mod detach;
 mod exec;
 mod gc;
 mod list;
 mod mistaken;
+mod ports;
 mod program;
 mod run;
+mod together;
 mod wait;
 
 use crate::cli::{Asked, SYNTAX, Verb};
 use crate::colour::Ink;
 use crate::error::{Error, Exit};
 use crate::report;
+use crate::session::Session;
+use crate::voice::Voice;
 
 /// Does what was asked and tells the exit code.
 ///
@@ -22,6 +27,7 @@ use crate::report;
 /// Whatever kept it from being done.
 pub fn run(asked: Asked) -> Result<u8, Error> {
     start_logger(asked.verbosity);
+    let voice = Voice::alone(asked.quiet);
     match asked.verb {
         Verb::Show(text) => report::show(&text)?,
         Verb::Help(text) => report::show(&Ink::of(asked.colour, &std::io::stdout()).help(&text))?,
@@ -29,12 +35,22 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
             report::show(SYNTAX)?;
             return Ok(Exit::Failed as u8);
         }
-        Verb::Attach(attach) => attach::attach(&attach, asked.quiet)?,
-        Verb::Detach(words) => detach::detach(&words, asked.quiet)?,
+        Verb::Attach(words) => {
+            let home = attach::own_namespace()?;
+            let mut session = Session::once(&home);
+            attach::attach(&words, &mut session, voice)?;
+            std::mem::forget(session);
+            std::mem::forget(home);
+        }
+        Verb::Detach(words) => {
+            let home = attach::own_namespace()?;
+            detach::detach(&words, &mut Session::once(&home), voice)?;
+        }
         Verb::List(words) => list::list(&words, asked.quiet, asked.colour)?,
-        Verb::Gc(words) => gc::gc(&words, asked.quiet)?,
+        Verb::Gc(words) => gc::gc(&words, voice)?,
+        Verb::Batch(words) => return batch::batch(&words, asked.quiet),
         Verb::Run(run) => return run::run(&run, asked.quiet),
-        Verb::Wait(words) => wait::wait(&words)?,
+        Verb::Wait(words) => wait::wait(&words, None)?,
         Verb::Exec(exec) => return exec::exec(&exec),
     }
     Ok(Exit::Done as u8)

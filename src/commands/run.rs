@@ -21,6 +21,7 @@ use crate::machine::Machine;
 use crate::observe::observe;
 use crate::plan::{self, Script};
 use crate::report;
+use crate::session::Session;
 use crate::signals::{ENDING, Held};
 use crate::spec::Runtime;
 use crate::target::Target;
@@ -49,7 +50,7 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let netns = NetNs::fresh(&home).map_err(|error| Error::kernel("making a network namespace", error))?;
     let target =
         Target { name, runtime: Runtime::Netns, id: None, shares: None, process: None, netns, entry: None };
-    let mut machine = open_machine(&home, &target, &words.attach)?;
+    let mut machine = open_machine(&mut Session::once(&home), &target, None, &words.attach)?;
     machine.owner = Owner::Caller;
     bring_up_loopback(&mut machine)
         .map_err(|error| Error::kernel("setting lo up in the new namespace", error))?;

@@ -5,20 +5,22 @@ use std::time::{Duration, Instant};
 use crate::cli::{WaitFor, WaitWords};
 use crate::error::Error;
 use crate::kernel::{self, KernelError, RouteSocket, Watch};
+use crate::session::Session;
 use crate::target::{LOOKUP_LIMIT, Target};
 
 use super::attach::own_namespace;
 
-/// Waits until the interface is as asked for; told by the kernel's events, not by asking again and again.
-pub fn wait(words: &WaitWords) -> Result<(), Error> {
+/// Waits until the interface is as asked for; told by the kernel's events, not by asking again and again. Signals that a
+/// session holds back end it.
+pub fn wait(words: &WaitWords, session: Option<&Session<'_>>) -> Result<(), Error> {
     let waiting = |error| Error::kernel(format!("waiting for {}", words.ifname), error);
     let end = words.timeout.map(|limit| Instant::now() + limit);
     let open = || Ok((Watch::open()?, RouteSocket::open()?));
     let (watch, mut socket) = match &words.target {
         None => open(),
         Some(word) => {
-            let home = own_namespace()?;
             let limit = words.timeout.unwrap_or(LOOKUP_LIMIT).min(LOOKUP_LIMIT);
+            let home = own_namespace()?;
             let target = Target::open(word, &home, limit)?;
             target.netns.enter(&home, open).and_then(|opened| opened)
         }
@@ -28,7 +30,11 @@ pub fn wait(words: &WaitWords) -> Result<(), Error> {
     loop {
         let missing = missing(words, &mut socket).map_err(waiting)?;
         let Some(missing) = missing else { return Ok(()) };
-        if !watch.changed(end).map_err(waiting)? {
+        let changed = watch.changed(end, session.and_then(Session::signals)).map_err(waiting)?;
+        if let Some(signal) = session.and_then(Session::interrupted) {
+            return Err(Error::Interrupted(signal));
+        }
+        if !changed {
             let limit = words.timeout.unwrap_or(Duration::ZERO);
             return Err(Error::TimedOut { ifname: words.ifname.to_string(), missing, limit });
         }

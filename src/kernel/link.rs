@@ -256,10 +256,18 @@ pub fn find_vlan(socket: &mut RouteSocket, parent: u32, vlan: u16) -> Result<Opt
 /// # Errors
 /// The kernel's refusal.
 pub fn has_ports(socket: &mut RouteSocket, bridge: u32) -> Result<bool, KernelError> {
+    Ok(count_ports(socket, bridge)? > 0)
+}
+
+/// How many ports the bridge of that index has.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn count_ports(socket: &mut RouteSocket, bridge: u32) -> Result<usize, KernelError> {
     let request = get(LinkMessageBuilder::<LinkUnspec>::default().controller(bridge).build());
     let ports =
         socket.dump(&request, |payload| Link::read(payload).filter(|link| link.master == Some(bridge)))?;
-    Ok(!ports.is_empty())
+    Ok(ports.len())
 }
 
 /// A change of a link that is there.

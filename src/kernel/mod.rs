@@ -34,8 +34,8 @@ pub use entry::{
 pub use error::KernelError;
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{
-    Link, UNFINISHED, all_links, delete_group, delete_link, find_link, find_vlan, has_ports, link_by_index,
-    link_by_mac, rename_link, set_alias, set_group, set_link, set_mac, set_mtu,
+    Link, UNFINISHED, all_links, count_ports, delete_group, delete_link, find_link, find_vlan, has_ports,
+    link_by_index, link_by_mac, rename_link, set_alias, set_group, set_link, set_mac, set_mtu,
 };
 pub use moving::{Belongings, belongings, move_link};
 pub use namespaces::namespaces;

@@ -81,7 +81,7 @@ impl NetNs {
         self.id == other.id
     }
 
-    /// Waits for its turn, at most `limit`: whoever else works on this namespace has it locked until it ends. Equal to
+    /// Waits for its turn, at most `limit`, or until there is a reason to give up: whoever else works on this namespace has it locked until it ends. Equal to
     /// `flock /proc/PID/ns/net`.
     ///
     /// The lock is one of the namespace's own file, so there is no file to be left behind, and the kernel takes it away
@@ -89,14 +89,14 @@ impl NetNs {
     ///
     /// # Errors
     /// `EWOULDBLOCK` when it does not get its turn in time.
-    pub fn lock(&self, limit: Duration) -> Result<Flock<File>, KernelError> {
+    pub fn lock(&self, limit: Duration, give_up: impl Fn() -> bool) -> Result<Flock<File>, KernelError> {
         let end = Instant::now() + limit;
         let mut file = self.file.try_clone()?;
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => return Ok(lock),
                 // The kernel tells nobody when a lock is free who will not wait for it without end.
-                Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < end => {
+                Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < end && !give_up() => {
                     file = back;
                     std::thread::sleep(Duration::from_millis(1));
                 }

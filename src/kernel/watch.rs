@@ -37,14 +37,15 @@ impl Watch {
         Ok(Self { socket })
     }
 
-    /// Waits until something has changed, or until `end`; then it answers no. Without an end it waits for ever.
+    /// Waits until something has changed, or until `end`; then it answers no. Without an end it waits for ever. What can
+    /// be read from `other` counts as a change.
     ///
     /// What changed is not read: whoever waits asks the kernel for the state, so no news can be missed, not even when
     /// the kernel had to drop some (`ENOBUFS`).
     ///
     /// # Errors
     /// When the socket cannot be waited for.
-    pub fn changed(&self, end: Option<Instant>) -> Result<bool, KernelError> {
+    pub fn changed(&self, end: Option<Instant>, other: Option<BorrowedFd<'_>>) -> Result<bool, KernelError> {
         let timeout = match end {
             None => PollTimeout::NONE,
             // Rounded up, or the last millisecond would be waited for in a busy loop.
@@ -53,7 +54,9 @@ impl Watch {
                 PollTimeout::from(u16::try_from(left + 1).unwrap_or(u16::MAX))
             }
         };
-        let news = match poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], timeout) {
+        let fds = std::iter::once(self.socket.as_fd()).chain(other);
+        let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let news = match poll(&mut fds, timeout) {
             Ok(news) => news > 0,
             Err(Errno::EINTR) => true,
             Err(errno) => return Err(errno.into()),

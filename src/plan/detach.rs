@@ -18,6 +18,10 @@ pub struct Attachment {
     pub doubtful: bool,
     /// The 802.1Q interface of ours under it, when nobody else uses that.
     pub vlan_link: Option<IfName>,
+    /// The container's number of it.
+    pub index: u32,
+    /// The number of the host's end of a veth pair that carries our mark, where deleting that is enough.
+    pub host_end: Option<u32>,
 }
 
 /// The steps that take an attachment apart. What comes later is done even when something before it fails: each step that

@@ -5,7 +5,7 @@ use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Nic, Role, Sharing, Uplink
 use super::{Facts, Found, OvsChange, OvsPort, Refusal, Side, Step, Uplink, UplinkKind, VlanLink};
 
 /// The MTU of a bridge without ports (`br_mtu_auto_adjust`, net/bridge/br_if.c).
-const NEW_BRIDGE_MTU: u32 = 1500;
+pub(super) const NEW_BRIDGE_MTU: u32 = 1500;
 
 /// What a name that does not exist asks for.
 enum Creatable {

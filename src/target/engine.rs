@@ -1,7 +1,8 @@
 //! One question to a container engine: HTTP over its unix socket.
 //!
 //! IO. Whatever listens there is not trusted to be an engine: it may stay silent, talk for ever or talk nonsense, and
-//! each of that ends in one error and in time. The only place with async code; it lives as long as the question.
+//! each of that ends in one error and in time. The only place with async code; it lives as long as the question, or as the
+//! connections of a batch.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,13 +12,15 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use log::debug;
 use nix::poll::PollTimeout;
 use tokio::net::UnixStream;
 use tokio::time::timeout_at;
 
+use super::connection::{Connection, Engines};
 use super::error::{Refusal, plain};
 
 /// No description of a container comes near this.
@@ -40,21 +43,34 @@ pub(super) struct Answer {
     pub(super) owner: u32,
 }
 
-/// By when the answer must be there, and how long that was in the beginning.
+/// By when the answer must be there, and how long that was in the beginning; and the connections over which it may come
+/// sooner.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline {
+pub(super) struct Deadline<'a> {
     end: Instant,
     limit: Duration,
+    engines: Option<&'a Engines>,
 }
 
-impl Deadline {
+impl<'a> Deadline<'a> {
     pub(super) fn after(limit: Duration) -> Self {
-        Self { end: Instant::now() + limit, limit }
+        Self { end: Instant::now() + limit, limit, engines: None }
+    }
+
+    /// The same over connections that are kept.
+    pub(super) fn over(self, engines: Option<&'a Engines>) -> Self {
+        Self { engines, ..self }
     }
 
     /// How long there is left, for poll(2).
     pub(super) fn left(self) -> PollTimeout {
         PollTimeout::try_from(self.end.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn keep(self, connection: Connection) {
+        if let Some(engines) = self.engines {
+            engines.put(connection);
+        }
     }
 
     /// The answer did not come.
@@ -92,26 +108,45 @@ impl Engine {
         if !exists(&self.socket) {
             return Err(Refusal::NoSocket { socket: self.socket() });
         }
+        if let Some(mut kept) = deadline.engines.and_then(|engines| engines.take(&self.socket)) {
+            let asked = self.ask(&mut kept.sender, kept.owner, path);
+            match kept.runtime.block_on(timeout_at(deadline.end.into(), asked)) {
+                Ok(Ok(answer)) => {
+                    deadline.keep(kept);
+                    return Ok(answer);
+                }
+                // The engine may have been started anew since.
+                Ok(Err(why)) => debug!("the connection to {} is gone: {why}", self.socket()),
+                Err(_) => return Err(deadline.missed(self.socket())),
+            }
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .map_err(|error| Refusal::kernel("preparing to ask the engine", error))?;
-        runtime.block_on(async {
-            timeout_at(deadline.end.into(), self.exchange(path))
-                .await
-                .unwrap_or_else(|_| Err(Refusal::Late { socket: self.socket(), limit: deadline.limit }))
+        let asked = async {
+            let (mut sender, owner) = self.connect().await?;
+            let answer = self.ask(&mut sender, owner, path).await?;
+            Ok((sender, owner, answer))
+        };
+        let (sender, owner, answer) = runtime
+            .block_on(async { timeout_at(deadline.end.into(), asked).await })
+            .unwrap_or_else(|_| Err(deadline.missed(self.socket())))?;
+        deadline.keep(Connection { socket: self.socket.clone(), owner, sender, runtime });
+        Ok(answer)
+    }
+
+    fn broken(&self, error: &hyper::Error) -> Refusal {
+        self.garbled(if error.is_parse() {
+            "answers with something that is not HTTP"
+        } else {
+            "broke off its answer"
         })
     }
 
-    async fn exchange(&self, path: &str) -> Result<Answer, Refusal> {
-        let broken = |error: hyper::Error| {
-            self.garbled(if error.is_parse() {
-                "answers with something that is not HTTP"
-            } else {
-                "broke off its answer"
-            })
-        };
+    /// A connection, and the user who serves it.
+    async fn connect(&self) -> Result<(SendRequest<Empty<Bytes>>, u32), Refusal> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| Refusal::Connect { socket: self.socket(), error: error.into() })?;
@@ -124,13 +159,24 @@ impl Engine {
         let owner = peer
             .map_err(|error| Refusal::kernel(format_args!("asking who serves {}", self.socket()), error))?
             .uid();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(&error))?;
         tokio::spawn(connection);
+        Ok((sender, owner))
+    }
+
+    async fn ask(
+        &self,
+        sender: &mut SendRequest<Empty<Bytes>>,
+        owner: u32,
+        path: &str,
+    ) -> Result<Answer, Refusal> {
+        sender.ready().await.map_err(|error| self.broken(&error))?;
         let request = Request::get(path)
             .header(HOST, "localhost")
             .body(Empty::<Bytes>::new())
             .map_err(|_| self.garbled("cannot be asked for this name"))?;
-        let response = sender.send_request(request).await.map_err(broken)?;
+        let response = sender.send_request(request).await.map_err(|error| self.broken(&error))?;
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| {
             self.garbled(if error.is::<LengthLimitError>() {

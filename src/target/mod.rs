@@ -6,6 +6,7 @@
 
 mod choice;
 mod conmon;
+mod connection;
 mod containerd;
 mod cri;
 mod docker;
@@ -32,6 +33,7 @@ use crate::spec::{EntryName, Runtime, TargetWord};
 use engine::Deadline;
 use error::Verdict;
 
+pub use connection::Engines;
 pub use error::{Refusal, TargetError};
 pub use process::Process;
 
@@ -64,7 +66,20 @@ impl Target {
     /// # Errors
     /// When nobody knows the name, nobody can be asked, or there is no namespace of its own to attach to.
     pub fn open(word: &TargetWord, home: &NetNs, limit: Duration) -> Result<Self, TargetError> {
-        let deadline = Deadline::after(limit);
+        Self::open_over(None, word, home, limit)
+    }
+
+    /// The same over connections to engines that are kept.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_over(
+        engines: Option<&Engines>,
+        word: &TargetWord,
+        home: &NetNs,
+        limit: Duration,
+    ) -> Result<Self, TargetError> {
+        let deadline = Deadline::after(limit).over(engines);
         let found = if let Some(runtime) = word.runtime {
             Self::of(runtime, &word.name, home, deadline).map_err(|why| {
                 let mut near = match &why {
