@@ -76,6 +76,7 @@ mod tests {
             metric: None,
             routes: Vec::new(),
             no_default: false,
+            table: None,
             lease_limit: None,
         }
     }
