@@ -113,10 +113,10 @@ impl Present {
                 let of_table = |rule: &Rule| rule.from == own.ip() && Some(rule.table) == hop.table;
                 // In tables of its own every address has its gateway; in the main one a gateway needs one address.
                 let takes = match hop.table {
-                    None => !placed && own.ip().is_ipv4() == gateway.is_ipv4(),
+                    None => !placed,
                     Some(_) => self.rules.iter().any(of_table),
                 };
-                if takes && !word.contains('@') {
+                if takes && own.ip().is_ipv4() == gateway.is_ipv4() && !word.contains('@') {
                     *word = format!("{word}@{gateway}");
                     placed = true;
                 }

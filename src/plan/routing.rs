@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::spec::{Attach, Route};
+use crate::spec::{Attach, OwnAddress, Route};
 
 use super::attach::usual_metric;
 use super::{Facts, Step, default_metric};
@@ -147,13 +147,15 @@ fn own_tables(asked: &Attach, v4: bool, first: u32, wanted: &mut Routing) {
 }
 
 /// The networks that the addresses put on the link, each once. An address alone makes none.
-pub(super) fn prefixes(asked: &Attach, v4: bool) -> Vec<IpNet> {
+fn prefixes(asked: &Attach, v4: bool) -> Vec<IpNet> {
     let mut prefixes = Vec::new();
     for own in asked.addresses.own().filter(|own| own.ip().is_ipv4() == v4) {
-        let prefix = own.prefix();
-        let alone = own.peer.is_none() && prefix.prefix_len() == prefix.max_prefix_len();
-        if !alone && !prefixes.contains(&prefix) {
-            prefixes.push(prefix);
+        let peer = own.peer.filter(|_| !v4).map(IpNet::from);
+        let network = Some(own.prefix()).filter(|prefix| *prefix != IpNet::from(own.ip()));
+        for prefix in network.into_iter().chain(peer) {
+            if !prefixes.contains(&prefix) {
+                prefixes.push(prefix);
+            }
         }
     }
     prefixes
@@ -165,18 +167,20 @@ fn host_routes(asked: &Attach, wanted: &Routing) -> Vec<(IpAddr, Option<u32>)> {
     let of_hops = wanted.hops.iter().map(|hop| (hop.gateway, hop.table));
     let of_paths = wanted.paths.iter().filter_map(|path| Some((path.route.gateway?, path.table)));
     for (gateway, table) in of_hops.chain(of_paths) {
-        if !is_on_link(asked, gateway) && !hosts.contains(&(gateway, table)) {
+        if !is_on_link(asked, gateway, table) && !hosts.contains(&(gateway, table)) {
             hosts.push((gateway, table));
         }
     }
     hosts
 }
 
-/// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are
-/// on every link (RFC 4291 2.5.6).
-fn is_on_link(asked: &Attach, gateway: IpAddr) -> bool {
+/// Whether there is a way to the gateway from the addresses alone. Link-local addresses are on every link (RFC 4291
+/// 2.5.6). The kernel knows the way to a peer of IPv6 only when duplicate address detection is over; tables of its own get it
+/// from us.
+fn is_on_link(asked: &Attach, gateway: IpAddr, table: Option<u32>) -> bool {
     let link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    link_local || asked.addresses.own().any(|own| own.prefix().contains(&gateway))
+    let peer = |own: &OwnAddress| table.is_some() && own.peer == Some(gateway);
+    link_local || asked.addresses.own().any(|own| own.prefix().contains(&gateway) || peer(&own))
 }
 
 /// The steps that set the routes and rules: a gateway must be reachable before a route goes over it.

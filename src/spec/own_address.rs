@@ -27,11 +27,13 @@ impl OwnAddress {
         self.net.addr()
     }
 
-    /// The network that the kernel makes a route to: whoever is in it is on the link.
+    /// The network that the kernel makes a route to: whoever is in it is on the link. In IPv4 it is the peer's
+    /// (`fib_add_ifaddr`, net/ipv4/fib_frontend.c), in IPv6 the address's own (`inet6_addr_add`, net/ipv6/addrconf.c).
     #[must_use]
     pub fn prefix(&self) -> IpNet {
-        let one_of_it = self.peer.and_then(|peer| IpNet::new(peer, self.net.prefix_len()).ok());
-        one_of_it.unwrap_or(self.net).trunc()
+        let one_of_it = self.peer.filter(IpAddr::is_ipv4);
+        let net = one_of_it.and_then(|peer| IpNet::new(peer, self.net.prefix_len()).ok());
+        net.unwrap_or(self.net).trunc()
     }
 }
 
@@ -180,8 +182,8 @@ mod tests {
         for (word, prefix) in [
             ("10.0.0.2=10.0.0.1/32", "10.0.0.1/32"),
             ("10.0.0.2=10.9.0.1/24", "10.9.0.0/24"),
-            ("fd00::2=fd00::1/128", "fd00::1/128"),
-            ("fd00::2=fe80::1/64", "fe80::/64"),
+            ("fd00::2=fd00::1/128", "fd00::2/128"),
+            ("fd00::2=fe80::1/64", "fd00::/64"),
             ("10.0.0.2/24", "10.0.0.0/24"),
             ("10.0.0.2/32", "10.0.0.2/32"),
         ] {
