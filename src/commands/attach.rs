@@ -207,7 +207,7 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
             Some("the gateway is not reachable from these addresses")
         }
         (Step::AddRoute { table: Some(_), .. } | Step::SetDefault { table: Some(_), .. }, Errno::EEXIST) => {
-            Some("the table is in use: choose another with --table")
+            Some("the table has this route already: choose another with --table")
         }
         (Step::SetDefault { .. }, Errno::EEXIST) => {
             Some("there is a default route of this metric already: choose others with --metric")
@@ -225,8 +225,10 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
 /// The default routes that were replaced, in the words of `ip route`, IPv4 first; none when there were none.
 fn replaced(steps: &[Step], leased: bool) -> Option<Vec<String>> {
     let old = |step: &Step| match step {
-        Step::SetDefault { old: Some(old), .. } => Some(old.in_words()),
-        Step::Lease { old: Some(old), .. } if leased => Some(old.in_words()),
+        Step::SetDefault { old: Some(old), gateway, .. } => {
+            Some(old.in_words(plan::usual_metric(gateway.is_ipv4())))
+        }
+        Step::Lease { old: Some(old), .. } if leased => Some(old.in_words(plan::usual_metric(true))),
         _ => None,
     };
     Some(steps.iter().filter_map(old).collect::<Vec<_>>()).filter(|old| !old.is_empty())

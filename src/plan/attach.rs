@@ -14,7 +14,8 @@ pub fn default_metric(asked: &Attach, v4: bool) -> u32 {
 }
 
 /// The metric that the kernel gives a route when none is named.
-pub(super) fn usual_metric(v4: bool) -> u32 {
+#[must_use]
+pub fn usual_metric(v4: bool) -> u32 {
     if v4 { 0 } else { METRIC_V6 }
 }
 

@@ -20,7 +20,7 @@ mod step;
 mod undo;
 mod words;
 
-pub use attach::{attach, default_metric, warnings};
+pub use attach::{attach, default_metric, usual_metric, warnings};
 pub use detach::{Attachment, detach, detach_all, unlink};
 pub use facts::{Entry, Facts, Found, OvsPort, Uplink, UplinkKind, VlanLink};
 pub use gc::{HostLink, Leftovers, Litter, OvsBridge, Stray, What, gc, homecoming};
