@@ -112,7 +112,7 @@ fn defaults(
 ) -> Result<[Option<OldDefault>; 2], Error> {
     let gateways = asked.defaults();
     let mut defaults = [None, None];
-    for (i, gateway) in [gateways.v4, gateways.v6].into_iter().enumerate() {
+    for (i, gateway) in [true, false].map(|v4| gateways.first(v4)).into_iter().enumerate() {
         if gateway.is_some() || (i == 0 && asked.leases_default()) {
             let look =
                 |error| Error::kernel(format!("looking for the default route of {:?}", target.name), error);

@@ -36,6 +36,10 @@ pub struct Report {
     pub addresses: Vec<String>,
     /// The default gateways.
     pub gateways: Vec<String>,
+    /// The default routes that these have replaced, as `ip route` tells of them; null when there were none.
+    pub replaced_default: Option<Vec<String>>,
+    /// The first of the routing tables that the routes are in, null for the main one.
+    pub table: Option<u32>,
     /// The MAC address, null when it is not known yet (`--dry-run`).
     pub mac: Option<String>,
     /// The largest packet in bytes.
@@ -121,6 +125,13 @@ pub fn attached(report: &Report, json: bool, voice: Voice<'_>) -> Result<(), Err
         }
         for gateway in &report.gateways {
             let _ = write!(line, " via {gateway}");
+        }
+        for (i, old) in report.replaced_default.iter().flatten().enumerate() {
+            let old = old.strip_prefix("via ").unwrap_or(old);
+            let _ = write!(line, "{} {old}", if i == 0 { " instead of" } else { "," });
+        }
+        if let Some(table) = report.table {
+            let _ = write!(line, " table {table}");
         }
         voice.say(&line);
     }

@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 
 use crate::error::Error;
-use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket};
+use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket, SeenRoute};
 use crate::machine::Machine;
-use crate::plan::{Attachment, Present, Side};
-use crate::spec::{IfName, Mark, Role};
+use crate::plan::{Attachment, Hop, Path, Present, RULE_PRIORITY, Rule, Side};
+use crate::spec::{IfName, Mark, OwnAddress, Role, Route};
 
 /// Looks at an interface of the target. What the host says of its own end counts; the mark inside says only what the
 /// host does not know.
@@ -22,11 +22,35 @@ pub fn present(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Pres
 fn look(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Present>, KernelError> {
     let Some(link) = kernel::find_link(&mut machine.target, ifname.as_str())? else { return Ok(None) };
     machine.learn(Side::Target, ifname, link.clone());
-    let addresses = kernel::addresses(&mut machine.target, Some(link.index))?;
-    let routes = kernel::routes(&mut machine.target, Some(link.index))?;
+    let carried = Carried {
+        addresses: kernel::addresses(&mut machine.target, None)?,
+        routes: kernel::routes(&mut machine.target, Some(link.index))?,
+        rules: rules(&mut machine.target, std::slice::from_ref(&link))?,
+    };
     let home = kernel::neighbour(&mut machine.target, machine.home)?;
     let host = host_end(&link, home, &mut Host::Asked(&mut machine.host))?;
-    Ok(Some(described(&link, &addresses, &routes, host)))
+    Ok(Some(described(&link, &carried, host)))
+}
+
+/// What the links of a namespace carry, each thing with the number of its link.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// The addresses.
+    pub addresses: Vec<(u32, OwnAddress)>,
+    /// The routes.
+    pub routes: Vec<(u32, SeenRoute)>,
+    /// The rules, which are no link's.
+    pub rules: Vec<Rule>,
+}
+
+/// The rules that rpipe has made in a namespace, where one of the links is marked with a table.
+fn rules(socket: &mut RouteSocket, links: &[Link]) -> Result<Vec<Rule>, KernelError> {
+    let tables = |link: &Link| Mark::of(&link.alias, Role::Link).is_some_and(|mark| mark.tables.is_some());
+    if !links.iter().any(tables) {
+        return Ok(Vec::new());
+    }
+    let rules = kernel::rules(socket, RULE_PRIORITY)?;
+    Ok(rules.into_iter().map(|(from, table)| Rule { from, table }).collect())
 }
 
 /// All attachments of the target.
@@ -55,10 +79,14 @@ fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
     let mut inventory = Inventory::default();
     let is_ours = |link: &Link| link.unfinished || Mark::of(&link.alias, Role::Link).is_some();
     let any = links.iter().any(is_ours);
-    let (addresses, routes) = if any {
-        (kernel::addresses(target, None)?, kernel::routes(target, None)?)
+    let carried = if any {
+        Carried {
+            addresses: kernel::addresses(target, None)?,
+            routes: kernel::routes(target, None)?,
+            rules: rules(target, &links)?,
+        }
     } else {
-        Default::default()
+        Carried::default()
     };
     for link in links {
         // A kernel's name always parses: it has been through the same rules.
@@ -71,7 +99,7 @@ fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
         let ovs = end.ovs;
         inventory.vlan_links.extend(end.vlan_link.clone().map(|vlan| (ifname.clone(), vlan)));
         let host_end = end.index.filter(|_| end.mark.is_some() && !ovs);
-        let present = described(&link, &addresses, &routes, end);
+        let present = described(&link, &carried, end);
         // Hardware has no kind, and what is on a link of another namespace was made from there.
         let from_outside = link.kind.is_none() || link.lower_is_elsewhere();
         let moved = present.mark.as_ref().is_some_and(|mark| mark.nic.is_some());
@@ -159,14 +187,26 @@ pub struct HostEnd {
 
 /// The container's end in plain words.
 #[must_use]
-pub fn described(
-    link: &Link,
-    addresses: &[(u32, ipnet::IpNet)],
-    routes: &[(u32, kernel::SeenRoute)],
-    host: HostEnd,
-) -> Present {
+pub fn described(link: &Link, carried: &Carried, host: HostEnd) -> Present {
     let mark = Mark::of(&link.alias, Role::Link);
-    let routes = || routes.iter().filter(|(at, _)| *at == link.index).map(|(_, route)| *route);
+    let tables = mark.as_ref().and_then(|mark| mark.tables);
+    let ours = |table: u32| tables.is_some_and(|(first, last)| (first..=last).contains(&table));
+    // What somebody has put into other tables is nothing of ours.
+    let routes = || {
+        let of_link = carried.routes.iter().filter(|(at, _)| *at == link.index).map(|(_, route)| *route);
+        of_link.filter(|route| route.table.is_none_or(ours))
+    };
+    let mut hops: Vec<Hop> = routes()
+        .filter(|route| route.net.is_none())
+        .filter_map(|SeenRoute { gateway, metric, table, .. }| Some(Hop { gateway: gateway?, metric, table }))
+        .collect();
+    hops.sort_by_key(|hop| (hop.gateway.is_ipv6(), hop.table, hop.metric));
+    let path = |SeenRoute { net, gateway, metric, table, .. }| {
+        Some(Path { route: Route { net: net?, gateway }, metric: Some(metric), table })
+    };
+    // A rule is also ours when its address is nobody's any more.
+    let owner = |ip| carried.addresses.iter().find(|(_, own)| own.ip() == ip).map(|(at, _)| *at);
+    let mine = |rule: &&Rule| ours(rule.table) && owner(rule.from).is_none_or(|at| at == link.index);
     let marked = mark.as_ref().and_then(|mark| mark.uplink.clone());
     // One that was moved has left nothing on the host that knows of it, whatever its other end is.
     let moved = mark.as_ref().filter(|mark| mark.nic.is_some());
@@ -181,12 +221,15 @@ pub fn described(
         up: link.up,
         mac: link.mac().parse().ok(),
         mtu: link.mtu,
-        addresses: addresses.iter().filter(|(at, _)| *at == link.index).map(|(_, net)| *net).collect(),
-        defaults: routes()
-            .filter(|route| route.net.is_none())
-            .map(|route| (route.gateway, route.metric))
+        addresses: carried
+            .addresses
+            .iter()
+            .filter(|(at, _)| *at == link.index)
+            .map(|(_, own)| *own)
             .collect(),
-        routes: routes().filter_map(|route| Some((route.net?, route.gateway, route.metric))).collect(),
+        hops,
+        paths: routes().filter_map(path).collect(),
+        rules: carried.rules.iter().filter(mine).copied().collect(),
         // Where the host has no end, there is only the container's word.
         uplink: match host.ifname {
             Some(_) => host.uplink,

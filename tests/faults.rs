@@ -82,7 +82,7 @@ fn assert_whole(container: &Container, case: &str, what: &str) {
     assert!(flag(&link, "UP"), "{what}");
     let nets: Vec<_> = asked.split(',').map(|word| word.split('@').next().unwrap()).collect();
     assert_eq!(addresses(&link), nets, "{what}");
-    let gateways = container.sh("ip route show default; ip -6 route show default").ok();
+    let gateways = container.sh("ip route show table all default; ip -6 route show table all default").ok();
     for gateway in asked.split(',').filter_map(|word| word.split('@').nth(1)) {
         assert!(gateways.contains(&format!("via {gateway} dev eth1")), "{what}: {gateways}");
     }
@@ -186,6 +186,8 @@ fn kill_each(uplink: &str, call: &str) {
         world.line(&format!("detach {target}")).ok();
         let routes = container.sh("ip route show default; ip -6 route show default").ok();
         assert!(routes.contains("via 172.17.0.1") && routes.contains("via fd17::1"), "{what}: {routes}");
+        let rules = container.sh("ip rule; ip -6 rule").ok();
+        assert!(!rules.contains("static"), "{what}: {rules}");
         if output.code() == 0 {
             assert!(number > 1, "never called: {what}");
             return;
@@ -209,6 +211,15 @@ fn every_form_of_addresses() {
         disturb_each(&format!("br7|{addresses}"), "sendto:error=ENOBUFS");
         disturb_each(&format!("card|{addresses}"), "recvfrom:error=ENOBUFS");
     }
+}
+
+/// Rules do not go with the link.
+#[test]
+fn a_table_of_its_own() {
+    let case = "--table 100 br7|10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1";
+    disturb_each(case, "sendto:error=ENOBUFS");
+    disturb_each(case, "recvfrom:error=ENOBUFS");
+    kill_each(case, "sendto");
 }
 
 #[test]

@@ -9,11 +9,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rpipe::spec::{
-    Address, AddressList, EntryName, IfName, LinkAddress, Mac, MacWord, TargetWord, UplinkWord, Vlan,
+    Address, AddressList, EntryName, IfName, LinkAddress, Mac, MacWord, OwnAddress, TargetWord, UplinkWord,
+    Vlan,
 };
 
 /// Pieces of words that mean something somewhere, and the characters that separate them.
-const PIECES: [&str; 70] = [
+const PIECES: [&str; 74] = [
     "rpipe",
     "attach",
     "run",
@@ -52,6 +53,10 @@ const PIECES: [&str; 70] = [
     "ff02::1",
     "::ffff:10.0.0.1",
     "0/0",
+    "=",
+    "10.0.0.2=10.0.0.1/32",
+    "--table",
+    "--table=100",
     "02:00:00:00:00:01",
     "ff:ff:ff:ff:ff:ff",
     "/",
@@ -142,6 +147,10 @@ fn address() -> impl Strategy<Value = String> {
             .prop_map(|(ip, len, gateway)| format!("{ip}/{len}{gateway}")),
         (ip6(), 0..130_u8, gateway(ip6().boxed()))
             .prop_map(|(ip, len, gateway)| format!("{ip}/{len}{gateway}")),
+        (ip4(), ip4(), 0..34_u8, gateway(ip4().boxed()))
+            .prop_map(|(ip, peer, len, gateway)| format!("{ip}={peer}/{len}{gateway}")),
+        (ip6(), ip6(), 0..130_u8, gateway(ip6().boxed()))
+            .prop_map(|(ip, peer, len, gateway)| format!("{ip}={peer}/{len}{gateway}")),
         gateway(ip4().boxed()).prop_map(|gateway| format!("0/0{gateway}")),
     ]
 }
@@ -179,6 +188,7 @@ proptest! {
     fn every_word_prints_as_it_is_read(word in text()) {
         round_trip::<Address>(&word);
         round_trip::<AddressList>(&word);
+        round_trip::<OwnAddress>(&word);
         round_trip::<EntryName>(&word);
         round_trip::<IfName>(&word);
         round_trip::<LinkAddress>(&word);

@@ -37,6 +37,56 @@ fn routes_go_over_the_gateway_of_their_family() {
     );
 }
 
+/// Each gateway is reached over this interface, whatever the container knows of it otherwise.
+#[test]
+fn gateways_off_the_subnet_and_on_that_of_another_interface() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = support::container_with_routes(&world);
+    let before = snapshot(&world, &[&container]);
+    // The first one is equal to the network of the address, but for its metric.
+    let more = "--metric 9 --route 10.0.0.0/24@10.0.0.9 --route 10.20.0.0/16@10.9.9.9 --route 10.30.0.0/16@172.17.0.9 \
+                --route fd20::/16@fd09::9 --route fd30::/16@fe80::9 --route 10.40.0.7/32 --route fd40::7/128";
+    let line = format!("br0 --no-default {more} {} 10.0.0.2/24@10.0.0.1,fd00::2/64", container.target());
+    world.line(&line).ok();
+    let ours = |family| {
+        let all = routes(&container, family).into_iter();
+        all.filter(|line| line.contains("dev eth1")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ours("-4"),
+        [
+            "10.0.0.0/24 via 10.0.0.9 dev eth1 proto static metric 9",
+            "10.9.9.9 dev eth1 proto static scope link",
+            "10.20.0.0/16 via 10.9.9.9 dev eth1 proto static metric 9",
+            "10.30.0.0/16 via 172.17.0.9 dev eth1 proto static metric 9",
+            "10.40.0.7 via 10.0.0.1 dev eth1 proto static metric 9",
+            "172.17.0.9 dev eth1 proto static scope link",
+        ]
+    );
+    assert_eq!(
+        ours("-6"),
+        [
+            "fd09::9 dev eth1 proto static metric 1024",
+            "fd20::/16 via fd09::9 dev eth1 proto static metric 9",
+            "fd30::/16 via fe80::9 dev eth1 proto static metric 9",
+            "fd40::7 dev eth1 proto static metric 9",
+        ]
+    );
+    let again = world.line(&format!("--json {line}")).ok();
+    assert!(again.contains("\"changed\":false"), "{again}");
+    // A change that fails puts all of them back, the ways to the gateways first.
+    container.ip("addr add fd00::99/128 dev eth0 nodad");
+    let state = snapshot(&world, &[&container]);
+    let words = format!("{} 10.0.0.3/24,fd00::3/64@fd00::99", container.target());
+    let said = world.line(&format!("--replace br0 {words}")).refused(1);
+    assert!(said.contains("fd00::99"), "{said}");
+    assert_same(&state, &snapshot(&world, &[&container]), &said);
+    container.ip("addr del fd00::99/128 dev eth0");
+    world.line(&format!("detach {}", container.target())).ok();
+    assert_same(&before, &snapshot(&world, &[&container]), "detached");
+}
+
 #[test]
 fn a_default_route_of_another_metric_stays() {
     let world = World::new();

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use crate::kernel::{self, KernelError, Request, SharedLink, VethLink};
 use crate::machine::Machine;
-use crate::plan::{Side, Step};
+use crate::plan::{RULE_PRIORITY, Side, Step};
 
 /// The socket a step travels by; none for what netlink cannot do.
 pub(super) fn socket_of(step: &Step) -> Option<Side> {
@@ -34,6 +34,8 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         | Step::AddHostRoute { .. }
         | Step::AddRoute { .. }
         | Step::SetDefault { .. }
+        | Step::AddRule { .. }
+        | Step::DeleteRule { .. }
         | Step::RestoreDefault { .. }
         | Step::ReplaceDefault { .. } => Some(Side::Target),
         Step::LinkNamespace { .. }
@@ -107,12 +109,17 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         }
         Step::SetLink { up, .. } => kernel::set_link(index, *up),
         Step::ArpNotify { on, .. } => kernel::set_arp_notify(index, *on),
-        Step::AddAddress { net, .. } => kernel::add_address(index, *net),
-        Step::AddHostRoute { host, .. } => kernel::add_host_route(index, *host),
-        Step::AddRoute { route, metric, .. } => kernel::add_route(index, route.net, route.gateway, *metric),
-        Step::SetDefault { gateway, metric, old, .. } => {
-            kernel::add_default(index, *gateway, *metric, old.is_some())
+        Step::AddAddress { net, peer: Some(peer), .. } => kernel::add_peer_address(index, *net, *peer),
+        Step::AddAddress { net, peer: None, .. } => kernel::add_address(index, *net),
+        Step::AddHostRoute { host, table, .. } => kernel::add_host_route(index, *host, *table),
+        Step::AddRoute { route, metric, table, .. } => {
+            kernel::add_route(index, route.net, route.gateway, *metric, *table)
         }
+        Step::SetDefault { gateway, metric, table, old, .. } => {
+            kernel::add_default(index, *gateway, *metric, *table, old.is_some())
+        }
+        Step::AddRule { rule } => kernel::add_rule(rule.from, rule.table, RULE_PRIORITY),
+        Step::DeleteRule { rule } => kernel::delete_rule(rule.from, rule.table, RULE_PRIORITY),
         Step::RestoreDefault { v4, .. } => {
             let route = machine.defaults[usize::from(!v4)].as_ref();
             kernel::restore_default(route.ok_or(Errno::ENOENT)?)

@@ -9,16 +9,15 @@ mod drift;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use ipnet::IpNet;
 use log::debug;
 
 use crate::error::Error;
-use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket, SeenRoute};
+use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket};
 use crate::listing::Listed;
 use crate::ovs::Ovs;
 use crate::plan::Present;
 use crate::spec::{Mark, Role, Runtime};
-use crate::survey::{self, Host, HostEnd};
+use crate::survey::{self, Carried, Host, HostEnd};
 use crate::target::Target;
 
 use drift::{Condition, Port};
@@ -39,12 +38,6 @@ struct Place<'a> {
     path: &'a Path,
     /// Whose it is, where it was asked for by name.
     target: Option<&'a Target>,
-}
-
-/// What the links of a namespace carry.
-struct Carried {
-    addresses: Vec<(u32, IpNet)>,
-    routes: Vec<(u32, SeenRoute)>,
 }
 
 /// The attachments of one target, or of all.
@@ -110,6 +103,7 @@ impl<'a> View<'a> {
         let carried = Carried {
             addresses: kernel::every_address(&mut socket)?,
             routes: kernel::routes(&mut socket, None)?,
+            rules: Vec::new(),
         };
         for link in ours {
             let end = survey::host_end(link, home, &mut Host::Known(&self.links))?;
@@ -128,7 +122,7 @@ impl<'a> View<'a> {
         end: HostEnd,
     ) -> Listed {
         let vlan_link = end.vlan_link.clone();
-        let mut present = survey::described(link, &carried.addresses, &carried.routes, end);
+        let mut present = survey::described(link, carried, end);
         let port = self.port(link, home);
         let condition = self.condition(place, link, &present, port.as_ref(), vlan_link.as_ref());
         let on_host = port.map(|(_, mark)| mark);
@@ -146,11 +140,7 @@ impl<'a> View<'a> {
             uplink: present.uplink.map(|name| name.to_string()),
             kind: present.kind,
             addresses: present.addresses.iter().map(ToString::to_string).collect(),
-            gateways: present
-                .defaults
-                .iter()
-                .filter_map(|(hop, _)| Some(hop.as_ref()?.to_string()))
-                .collect(),
+            gateways: present.hops.iter().map(|hop| hop.gateway.to_string()).collect(),
             mac: Some(link.mac()).filter(|mac| !mac.is_empty()),
             mtu: Some(present.mtu),
             vlan: present.vlan,

@@ -74,6 +74,7 @@ pub enum VerbArgs {
 Examples:
   rpipe br0 test01 192.168.0.123/24@192.168.0.1      address and default route
   rpipe br1 -i eth2 test01 10.1.0.2/24               a second interface; br1 is created if it does not exist
+  rpipe br1 --table 9 test01 10.1.0.2/24@10.1.0.1    a second way out, for answers to that address
   rpipe eth0 test01 192.168.0.7/24 U:test01          a macvlan with a MAC address made of a word
   rpipe eth0 test01 10.10.0.7/24 @10                 on VLAN 10 of eth0
   rpipe ovs0 test01 10.20.0.7/24 @20                 a port of Open vSwitch with tag 20

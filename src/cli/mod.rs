@@ -37,6 +37,9 @@ use words::{
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
 const LEAST_MTU_V6: u32 = 1280;
 
+/// The routing tables that the kernel uses itself.
+const KERNELS_TABLES: [(u32, &str); 3] = [(253, "default"), (254, "main"), (255, "local")];
+
 /// What was asked for, every word valid.
 #[derive(Debug)]
 pub struct Asked {
@@ -301,6 +304,7 @@ fn spec(
         metric: link.metric,
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
         no_default: link.no_default,
+        table: link.table,
         lease_limit: link.dhcp_timeout,
     };
     if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
@@ -325,6 +329,7 @@ fn spec(
     {
         return Err(SpecError::new("gateway", &own.to_string(), "is the interface's own address"));
     }
+    check_table(&attach)?;
     let other_family = |four: bool| attach.addresses.nets().find(|net| net.addr().is_ipv4() != four);
     match link.family.and_then(|family| other_family(family == 4).map(|net| (family, net))) {
         Some((family, net)) => {
@@ -336,6 +341,41 @@ fn spec(
             Err(refused.hint("-a is not needed: the family is seen from the address"))
         }
         None => Ok(attach),
+    }
+}
+
+/// The tables that are not the kernel's own (`RT_TABLE_*`, include/uapi/linux/rtnetlink.h), and the metrics of several
+/// gateways.
+fn check_table(attach: &Attach) -> Result<(), SpecError> {
+    let gateways = attach.addresses.gateways();
+    let most = gateways.of(true).count().max(gateways.of(false).count());
+    let more = u32::try_from(most.saturating_sub(1)).unwrap_or(u32::MAX);
+    let Some(first) = attach.table else {
+        return match attach.metric.filter(|metric| metric.checked_add(more).is_none()) {
+            Some(metric) => {
+                let refused =
+                    SpecError::new("metric", &metric.to_string(), "leaves none for the next gateway");
+                Err(refused.hint("each further gateway gets the next higher one"))
+            }
+            None => Ok(()),
+        };
+    };
+    let refuse = |why: &str| Err(SpecError::new("table", &first.to_string(), why));
+    if attach.addresses.dhcp().is_some() {
+        return refuse("is chosen by the address, and a lease's is not known yet");
+    }
+    if attach.addresses.own().next().is_none() {
+        return refuse("is chosen by the address, and there is none");
+    }
+    let Some(last) = first.checked_add(more) else {
+        return refuse("leaves none for the other gateways");
+    };
+    match KERNELS_TABLES.iter().find(|(number, _)| (first..=last).contains(number)) {
+        Some((number, name)) if *number == first => refuse(&format!("is the kernel's own, {name}")),
+        Some((number, name)) => {
+            refuse(&format!("leaves {number} for another gateway, which is the kernel's own, {name}"))
+        }
+        None => Ok(()),
     }
 }
 

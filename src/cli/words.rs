@@ -30,6 +30,8 @@ pub struct LinkArgs {
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65535))]
     pub mtu: Option<u32>,
     /// Metric of the routes, lower wins [default: the kernel's, 0 for IPv4 and 1024 for IPv6]
+    ///
+    /// A further gateway of the same family gets the next higher one: the first that is named is preferred.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub metric: Option<u32>,
     /// A further route, over the address's gateway unless it names one; may be given several times
@@ -38,6 +40,14 @@ pub struct LinkArgs {
     /// Leave the container's default route as it is
     #[arg(long)]
     pub no_default: bool,
+    /// Put the routes into this routing table, for packets from these addresses only: answers leave as they came in
+    ///
+    /// The table gets the networks of the addresses, the further routes and the default route; a rule from each address
+    /// leads into it. The container's default route stays as it is. Further gateways of the same family get the tables
+    /// NUMBER+1 and so on, each with the addresses that name it. 253 to 255 are the kernel's own; names of tables are not
+    /// known.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub table: Option<u32>,
     /// How long a DHCP lease may take to come; then everything is undone [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub dhcp_timeout: Option<Duration>,
@@ -80,6 +90,9 @@ pub struct AttachArgs {
     #[arg(value_name = "TARGET")]
     pub target: String,
     /// Addresses: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none; dhcp or a client's name for a lease
+    ///
+    /// `IP=PEER/LEN` is an address whose other end is known, as in `ip address add IP peer PEER/LEN`. Of several gateways of
+    /// a family the first is the default route, and the others are default routes of the next higher metrics.
     ///
     /// `dhcp` takes the first that is installed of `udhcpc`, `dhcpcd` and `dhclient`; those words name one. The client gets the
     /// lease and ends; with `-f` behind its name (`dhcp-f`, `udhcpc-f` …) it stays, renews the lease, and ends with the
@@ -183,6 +196,9 @@ pub struct RunArgs {
     #[command(flatten)]
     pub link: LinkArgs,
     /// Addresses: IP/LEN[@GATEWAY], several with commas; 0/0[@GATEWAY] for none; dhcp or a client's name for a lease
+    ///
+    /// `IP=PEER/LEN` is an address whose other end is known, as in `ip address add IP peer PEER/LEN`. Of several gateways of
+    /// a family the first is the default route, and the others are default routes of the next higher metrics.
     ///
     /// `dhcp` takes the first that is installed of `udhcpc`, `dhcpcd` and `dhclient`; those words name one. The client gets the
     /// lease and ends; with `-f` behind its name (`dhcp-f`, `udhcpc-f` …) it stays, renews the lease, and ends with the

@@ -55,7 +55,7 @@ fn unchanged(
         mtu: Some(present.mtu),
         changed: false,
         addresses: present.addresses.iter().map(ToString::to_string).collect(),
-        gateways: present.defaults.iter().filter_map(|(hop, _)| Some(hop.as_ref()?.to_string())).collect(),
+        gateways: present.hops.iter().map(|hop| hop.gateway.to_string()).collect(),
         ..report(&words.attach, target, facts, &[], None, None)
     };
     report::attached(&report, words.json, voice)

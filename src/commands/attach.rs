@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use nix::errno::Errno;
 use nix::fcntl::Flock;
 
@@ -241,11 +242,32 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         (Step::SetDefault { .. }, Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
             Some("the gateway is not reachable from these addresses")
         }
+        (Step::AddRoute { table: Some(_), .. } | Step::SetDefault { table: Some(_), .. }, Errno::EEXIST) => {
+            Some("the table has this route already: choose another with --table")
+        }
+        (Step::SetDefault { .. }, Errno::EEXIST) => {
+            Some("there is a default route of this metric already: choose others with --metric")
+        }
+        (Step::AddRule { .. }, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => {
+            Some("the running kernel has no policy routing, which --table needs")
+        }
         (Step::AddHostRoute { .. }, Errno::EEXIST) => {
             Some("another interface has a route to this gateway already")
         }
         _ => None,
     }
+}
+
+/// The default routes that were replaced, in the words of `ip route`, IPv4 first; none when there were none.
+fn replaced(steps: &[Step], leased: bool) -> Option<Vec<String>> {
+    let old = |step: &Step| match step {
+        Step::SetDefault { old: Some(old), gateway, .. } => {
+            Some(old.in_words(plan::usual_metric(gateway.is_ipv4())))
+        }
+        Step::Lease { old: Some(old), .. } if leased => Some(old.in_words(plan::usual_metric(true))),
+        _ => None,
+    };
+    Some(steps.iter().filter_map(old).collect::<Vec<_>>()).filter(|old| !old.is_empty())
 }
 
 pub fn report(
@@ -271,7 +293,8 @@ pub fn report(
     };
     // What was asked for comes after the link was looked at, where it is not made with it.
     let mac = asked.link_address.mac.as_ref().map(|word| word.mac().to_string());
-    let leased = lease.map(|lease| lease.net.into());
+    let leased = lease.map(|lease| IpNet::from(lease.net).into());
+    let hops = plan::routing(asked).hops;
     let router = lease.filter(|_| asked.leases_default()).and_then(|lease| lease.router).map(Into::into);
     Report {
         target: target.name.clone(),
@@ -283,8 +306,15 @@ pub fn report(
         host_ifname,
         uplink,
         kind: kind.to_owned(),
-        addresses: asked.addresses.nets().chain(leased).map(|net| net.to_string()).collect(),
-        gateways: asked.defaults().iter().chain(router).map(|gateway| gateway.to_string()).collect(),
+        addresses: asked.addresses.own().chain(leased).map(|own| own.to_string()).collect(),
+        gateways: hops
+            .iter()
+            .map(|hop| hop.gateway)
+            .chain(router)
+            .map(|gateway| gateway.to_string())
+            .collect(),
+        replaced_default: replaced(steps, router.is_some()),
+        table: asked.table,
         mac: mac.or_else(|| link.map(kernel::Link::mac)),
         mtu: asked.mtu.or(link.map(|link| link.mtu)),
         vlan: facts.vlan.map(Vlan::id),

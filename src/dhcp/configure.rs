@@ -55,16 +55,17 @@ impl Interface {
         )?;
         let gateways = lease.routes.iter().map(|(_, via)| *via).chain(lease.router.filter(|_| self.default));
         for gateway in gateways.filter(|ip| !ip.is_unspecified() && !lease.net.contains(ip)) {
-            let request = kernel::add_host_route(index, gateway.into());
+            let request = kernel::add_host_route(index, gateway.into(), None);
             self.set(format!("adding a route to gateway {gateway}"), request, true)?;
         }
         for (to, via) in &lease.routes {
             let via = Some(IpAddr::from(*via)).filter(|via| !via.is_unspecified());
-            let request = kernel::add_route(index, (*to).into(), via, Some(self.metric).filter(|m| *m > 0));
+            let metric = Some(self.metric).filter(|metric| *metric > 0);
+            let request = kernel::add_route(index, (*to).into(), via, metric, None);
             self.set(format!("adding a route to {to}"), request, true)?;
         }
         if let Some(router) = lease.router.filter(|_| self.default) {
-            let request = kernel::add_default(index, router.into(), self.metric, self.replace);
+            let request = kernel::add_default(index, router.into(), self.metric, None, self.replace);
             self.set(format!("setting the default route via {router}"), request, false)?;
             // From now on it is this one's own that is replaced.
             self.replace = true;

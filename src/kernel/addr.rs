@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::AddressMessageBuilder;
 
 use super::socket::{attributes, number};
@@ -32,6 +32,15 @@ pub fn delete_address(index: u32, net: IpNet) -> Request {
 #[must_use]
 pub fn add_address(index: u32, net: IpNet) -> Request {
     Request::new(&RouteNetlinkMessage::NewAddress(message(index, net)), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// `ip address add IP peer PEER/LEN dev …`: the prefix is the peer's.
+#[must_use]
+pub fn add_peer_address(index: u32, net: IpNet, peer: IpAddr) -> Request {
+    let mut message = message(index, net);
+    message.attributes.retain(|attribute| matches!(attribute, AddressAttribute::Local(_)));
+    message.attributes.push(AddressAttribute::Address(peer));
+    Request::new(&RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 fn message(index: u32, net: IpNet) -> AddressMessage {

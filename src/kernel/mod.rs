@@ -16,13 +16,14 @@ mod namespaces;
 mod neighbour;
 mod netns;
 mod route;
+mod rule;
 mod settings;
 mod socket;
 mod survey;
 mod vlan;
 mod watch;
 
-pub use addr::{add_address, delete_address, has_usable_address};
+pub use addr::{add_address, add_peer_address, delete_address, has_usable_address};
 pub use announce::set_arp_notify;
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
@@ -45,6 +46,7 @@ pub use route::{
     DefaultRoute, add_default, add_host_route, add_old_default, add_route, delete_default, delete_route,
     find_default, restore_default,
 };
+pub use rule::{add_rule, delete_rule, rules};
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
 pub use survey::{SeenRoute, addresses, every_address, routes};

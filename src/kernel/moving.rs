@@ -27,8 +27,11 @@ const PROTOCOL: usize = 5;
 /// `RT_TABLE_LOCAL` and `RTPROT_KERNEL`: what the kernel adds by itself with each address.
 const LOCAL: u8 = 255;
 const BY_KERNEL: u8 = 2;
-/// `RTA_OIF`.
+/// `RTA_OIF` and `RTA_GATEWAY`.
 const OUTPUT: u16 = 4;
+const GATEWAY: u16 = 5;
+/// `AF_INET`.
+const INET: u8 = 2;
 
 /// The addresses and routes of a link, in the kernel's own words, and its settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,16 +97,21 @@ impl Belongings {
     #[must_use]
     pub fn requests(&self, index: u32) -> Vec<Request> {
         let raw = |kind, bytes| Request::raw(kind, NLM_F_CREATE | NLM_F_REPLACE, bytes);
-        let addresses = self.addresses.iter().map(|bytes| {
+        // The kernel tells of the addresses of IPv6 the last one first (`ipv6_link_dev_addr`, net/ipv6/addrconf.c).
+        let is_v4 = |bytes: &&Vec<u8>| bytes.first() == Some(&INET);
+        let (v4, v6): (Vec<_>, Vec<_>) = self.addresses.iter().partition(is_v4);
+        let addresses = v4.into_iter().chain(v6.into_iter().rev()).map(|bytes| {
             let mut bytes = bytes.clone();
             if let Some(number) = bytes.get_mut(4..8) {
                 number.copy_from_slice(&index.to_ne_bytes());
             }
             raw(NEWADDR, bytes)
         });
-        // A gateway may be reached by another of the routes: the longer prefixes come later in a dump.
-        let routes = self.routes.iter().rev().map(|bytes| raw(NEWROUTE, over(bytes.clone(), index)));
-        addresses.chain(routes).collect()
+        // A gateway may be reached by another of the routes, which come first therefore.
+        let has_gateway = |bytes: &&Vec<u8>| attributes(bytes, ROUTE_HEADER).any(|rta| rta.kind() == GATEWAY);
+        let (over_gateways, on_link): (Vec<_>, Vec<_>) = self.routes.iter().rev().partition(has_gateway);
+        let routes = on_link.into_iter().chain(over_gateways);
+        addresses.chain(routes.map(|bytes| raw(NEWROUTE, over(bytes.clone(), index)))).collect()
     }
 }
 

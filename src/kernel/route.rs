@@ -168,10 +168,17 @@ fn to(builder: RouteMessageBuilder<IpAddr>, net: IpNet) -> RouteMessageBuilder<I
     builder.destination_prefix(net.addr(), net.prefix_len()).unwrap_or_default()
 }
 
-/// `ip route add NET via GATEWAY dev …`; without a gateway whoever is meant is on the link itself.
+/// `ip route add NET via GATEWAY dev … table TABLE`; without a gateway whoever is meant is on the link itself.
 #[must_use]
-pub fn add_route(index: u32, net: IpNet, gateway: Option<IpAddr>, metric: Option<u32>) -> Request {
-    let mut builder = to(RouteMessageBuilder::<IpAddr>::new(), net).output_interface(index);
+pub fn add_route(
+    index: u32,
+    net: IpNet,
+    gateway: Option<IpAddr>,
+    metric: Option<u32>,
+    table: Option<u32>,
+) -> Request {
+    let builder = RouteMessageBuilder::<IpAddr>::new().table_id(table.unwrap_or(MAIN));
+    let mut builder = to(builder, net).output_interface(index);
     if let Some(metric) = metric {
         builder = builder.priority(metric);
     }
@@ -188,23 +195,23 @@ pub fn add_route(index: u32, net: IpNet, gateway: Option<IpAddr>, metric: Option
 
 /// `ip route add HOST dev …`: the way to a gateway that no own prefix covers (/32, /128).
 #[must_use]
-pub fn add_host_route(index: u32, host: IpAddr) -> Request {
-    add_route(index, host.into(), None, None)
+pub fn add_host_route(index: u32, host: IpAddr, table: Option<u32>) -> Request {
+    add_route(index, host.into(), None, None, table)
 }
 
 /// `ip route add default via GATEWAY dev …`, or `replace` for the one that was found before: a route that
 /// nobody looked at is never replaced, because it could not be put back.
 #[must_use]
-pub fn add_default(index: u32, gateway: IpAddr, metric: u32, replace: bool) -> Request {
+pub fn add_default(index: u32, gateway: IpAddr, metric: u32, table: Option<u32>, replace: bool) -> Request {
     let flags = if replace { NLM_F_REPLACE } else { NLM_F_EXCL };
-    let message = default_message(index, gateway, metric);
+    let message = default_message(index, gateway, metric, table);
     Request::new(&RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | flags)
 }
 
 /// `ip route del default via GATEWAY dev …`.
 #[must_use]
 pub fn delete_default(index: u32, gateway: IpAddr, metric: u32) -> Request {
-    Request::new(&RouteNetlinkMessage::DelRoute(default_message(index, gateway, metric)), 0)
+    Request::new(&RouteNetlinkMessage::DelRoute(default_message(index, gateway, metric, None)), 0)
 }
 
 /// `ip route del NET dev …`, whatever its gateway and its metric.
@@ -216,8 +223,9 @@ pub fn delete_route(index: u32, net: IpNet) -> Request {
     Request::new(&RouteNetlinkMessage::DelRoute(message), 0)
 }
 
-fn default_message(index: u32, gateway: IpAddr, metric: u32) -> RouteMessage {
-    let mut builder = RouteMessageBuilder::<IpAddr>::new().output_interface(index).priority(metric);
+fn default_message(index: u32, gateway: IpAddr, metric: u32, table: Option<u32>) -> RouteMessage {
+    let builder = RouteMessageBuilder::<IpAddr>::new().table_id(table.unwrap_or(MAIN));
+    let mut builder = builder.output_interface(index).priority(metric);
     builder.get_mut().header.address_family =
         if gateway.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     // Refused only when the families differ.

@@ -9,6 +9,7 @@ use netlink_packet_route::route::RouteMessage;
 
 use super::socket::{attributes, ip, number};
 use super::{KernelError, Request, RouteSocket};
+use crate::spec::OwnAddress;
 
 /// Bytes of `struct ifaddrmsg` and of `struct rtmsg`.
 const ADDRESS_HEADER: usize = 8;
@@ -26,11 +27,13 @@ const DESTINATION: u16 = 1;
 const OUTPUT: u16 = 4;
 const GATEWAY: u16 = 5;
 const PRIORITY: u16 = 6;
-/// `RT_TABLE_MAIN` and `RTPROT_KERNEL`.
-const MAIN: u8 = 254;
+const TABLE: u16 = 15;
+/// `RT_TABLE_MAIN` and `RT_TABLE_LOCAL`; `RTPROT_KERNEL`.
+const MAIN: u32 = 254;
+const LOCAL_TABLE: u32 = 255;
 const BY_KERNEL: u8 = 2;
 
-/// A route of the main table that somebody has set.
+/// A route that somebody has set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenRoute {
     /// Where it leads; `None` for a default route.
@@ -41,6 +44,8 @@ pub struct SeenRoute {
     pub gateway: Option<IpAddr>,
     /// Its metric.
     pub metric: u32,
+    /// Its table, unless that is the main one.
+    pub table: Option<u32>,
 }
 
 /// The addresses of a link that somebody has set, with the number of that link; all links where none is named. Equal to
@@ -48,10 +53,13 @@ pub struct SeenRoute {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn addresses(socket: &mut RouteSocket, index: Option<u32>) -> Result<Vec<(u32, IpNet)>, KernelError> {
+pub fn addresses(
+    socket: &mut RouteSocket,
+    index: Option<u32>,
+) -> Result<Vec<(u32, OwnAddress)>, KernelError> {
     let permanent = |payload: &[u8]| read_address(payload).filter(|(_, _, permanent)| *permanent);
     let found = socket.dump(&all_addresses(), permanent)?;
-    let of_link = |(at, _): &(u32, IpNet)| index.is_none_or(|index| *at == index);
+    let of_link = |(at, _): &(u32, OwnAddress)| index.is_none_or(|index| *at == index);
     Ok(found.into_iter().map(|(at, net, _)| (at, net)).filter(of_link).collect())
 }
 
@@ -60,7 +68,7 @@ pub fn addresses(socket: &mut RouteSocket, index: Option<u32>) -> Result<Vec<(u3
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn every_address(socket: &mut RouteSocket) -> Result<Vec<(u32, IpNet)>, KernelError> {
+pub fn every_address(socket: &mut RouteSocket) -> Result<Vec<(u32, OwnAddress)>, KernelError> {
     socket.dump(&all_addresses(), |payload| read_address(payload).map(|(at, net, _)| (at, net)))
 }
 
@@ -69,7 +77,7 @@ fn all_addresses() -> Request {
 }
 
 /// The link, the address, and whether somebody has set it for good.
-fn read_address(payload: &[u8]) -> Option<(u32, IpNet, bool)> {
+fn read_address(payload: &[u8]) -> Option<(u32, OwnAddress, bool)> {
     let [family, len, flags, scope, at @ ..] = *payload.first_chunk::<ADDRESS_HEADER>()?;
     let v4 = family == 2;
     let (mut wide, mut own, mut peer) = (u32::from(flags), None, None);
@@ -83,11 +91,13 @@ fn read_address(payload: &[u8]) -> Option<(u32, IpNet, bool)> {
     }
     let by_kernel = !v4 && scope == LINK_SCOPE;
     let net = IpNet::new(own.or(peer)?, len).ok()?;
-    (!by_kernel).then_some((u32::from_ne_bytes(at), net, wide & PERMANENT != 0))
+    // Without a peer the kernel says the same in both, or only one of them.
+    let own = OwnAddress { net, peer: peer.filter(|peer| *peer != net.addr()) };
+    (!by_kernel).then_some((u32::from_ne_bytes(at), own, wide & PERMANENT != 0))
 }
 
-/// The routes of the main table over a link that somebody has set. Equal to `ip route show dev …`, without those of
-/// `proto kernel`.
+/// The routes over a link that somebody has set, of all tables. Equal to `ip route show table all dev …`, without those
+/// of `proto kernel` and of the table `local`.
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -101,20 +111,25 @@ pub fn routes(socket: &mut RouteSocket, index: Option<u32>) -> Result<Vec<(u32, 
 fn read_route(payload: &[u8]) -> Option<(u32, SeenRoute)> {
     let header: &[u8; ROUTE_HEADER] = payload.first_chunk()?;
     let (v4, len) = (header[0] == 2, header[1]);
-    if header[4] != MAIN || header[5] == BY_KERNEL {
+    if header[5] == BY_KERNEL {
         return None;
     }
-    let (mut output, mut net) = (None, None);
-    let mut route = SeenRoute { net: None, v4, gateway: None, metric: 0 };
+    let (mut output, mut net, mut table) = (None, None, u32::from(header[4]));
+    let mut route = SeenRoute { net: None, v4, gateway: None, metric: 0, table: None };
     for attribute in attributes(payload, ROUTE_HEADER) {
         match attribute.kind() {
             DESTINATION => net = ip(attribute.value(), v4),
             OUTPUT => output = number(attribute.value()),
             GATEWAY => route.gateway = ip(attribute.value(), v4),
             PRIORITY => route.metric = number(attribute.value())?,
+            TABLE => table = number(attribute.value())?,
             _ => {}
         }
     }
+    if table == LOCAL_TABLE {
+        return None;
+    }
+    route.table = Some(table).filter(|table| *table != MAIN);
     route.net = net.and_then(|net| IpNet::new(net, len).ok());
     Some((output?, route))
 }
@@ -127,9 +142,14 @@ mod tests {
     fn nothing_the_kernel_sends_panics() {
         let payload = [2, 24, 0x80, 0, 3, 0, 0, 0, 8, 0, 2, 0, 10, 0, 0, 2, 8, 0, 8, 0, 0x80, 0, 0, 0];
         assert_eq!(read_address(&payload), Some((3, "10.0.0.2/24".parse().unwrap(), true)));
-        let route = [2, 0, 0, 0, MAIN, 4, 0, 1, 0, 0, 0, 0, 8, 0, 5, 0, 10, 0, 0, 1, 8, 0, 4, 0, 3, 0, 0, 0];
+        let peer = [payload.as_slice(), &[8, 0, 1, 0, 10, 0, 0, 1]].concat();
+        assert_eq!(read_address(&peer), Some((3, "10.0.0.2=10.0.0.1/24".parse().unwrap(), true)));
+        let route = [2, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0, 8, 0, 5, 0, 10, 0, 0, 1, 8, 0, 4, 0, 3, 0, 0, 0];
         let gateway = Some("10.0.0.1".parse().unwrap());
-        assert_eq!(read_route(&route), Some((3, SeenRoute { net: None, v4: true, gateway, metric: 0 })));
+        let seen = SeenRoute { net: None, v4: true, gateway, metric: 0, table: None };
+        assert_eq!(read_route(&route), Some((3, seen)));
+        let elsewhere = [route.as_slice(), &[8, 0, 15, 0, 100, 0, 0, 0]].concat();
+        assert_eq!(read_route(&elsewhere), Some((3, SeenRoute { table: Some(100), ..seen })));
         for end in 0..payload.len() {
             let _ = (read_address(&payload[..end]), read_route(&route[..end]));
         }

@@ -14,7 +14,8 @@ pub fn default_metric(asked: &Attach, v4: bool) -> u32 {
 }
 
 /// The metric that the kernel gives a route when none is named.
-pub(super) fn usual_metric(v4: bool) -> u32 {
+#[must_use]
+pub fn usual_metric(v4: bool) -> u32 {
     if v4 { 0 } else { METRIC_V6 }
 }
 
@@ -76,6 +77,7 @@ mod tests {
             metric: None,
             routes: Vec::new(),
             no_default: false,
+            table: None,
             lease_limit: None,
         }
     }
@@ -188,6 +190,53 @@ ip -n web link set dev eth1 group default
 "
             )
         );
+    }
+
+    #[test]
+    fn addresses_with_peers_and_tables_are_said_as_ip_would() {
+        let mut asked = asked([
+            "up0",
+            "eth1",
+            "10.0.0.2=10.0.0.1/32@10.0.0.1,10.1.0.2/31@10.9.9.9,fd00::2=fd00::1/128@fd00::1",
+        ]);
+        let mut facts = facts(BRIDGE);
+        facts.entry = Entry::Right("web".parse().unwrap());
+        let said = |asked: &Attach| {
+            let script = script(asked, &facts);
+            let lines = script.lines().filter_map(|line| line.strip_prefix("ip -n web "));
+            let lines = lines.filter(|line| !line.starts_with("link set"));
+            lines.map(|line| line.replace(" dev eth1", "").replace(" proto static", "")).collect::<Vec<_>>()
+        };
+        let addresses = [
+            "address add 10.0.0.2 peer 10.0.0.1/32",
+            "address add 10.1.0.2/31",
+            "address add fd00::2 peer fd00::1/128",
+        ];
+        // The way to a peer of IPv6 is there only when duplicate address detection is over.
+        let main = [
+            "route add 10.9.9.9",
+            "-6 route add fd00::1",
+            "route add default via 10.0.0.1",
+            "route add default via 10.9.9.9 metric 1",
+            "-6 route add default via fd00::1 metric 1024",
+        ];
+        assert_eq!(said(&asked), [&addresses[..], &main[..]].concat());
+        asked.table = Some(300);
+        let tables = [
+            "route add 10.9.9.9 table 301",
+            "route add 10.0.0.1/32 table 300",
+            "route add 10.1.0.2/31 table 300",
+            "route add 10.0.0.1/32 table 301",
+            "route add 10.1.0.2/31 table 301",
+            "-6 route add fd00::1/128 table 300",
+            "route add default via 10.0.0.1 table 300",
+            "route add default via 10.9.9.9 table 301",
+            "-6 route add default via fd00::1 metric 1024 table 300",
+            "rule add from 10.0.0.2 lookup 300 pref 1000",
+            "rule add from 10.1.0.2 lookup 301 pref 1000",
+            "-6 rule add from fd00::2 lookup 300 pref 1000",
+        ];
+        assert_eq!(said(&asked), [&addresses[..], &tables[..]].concat());
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! The steps that give the link its addresses and routes.
 
-use std::net::IpAddr;
+use crate::spec::{Attach, OwnAddress};
 
-use crate::spec::Attach;
-
-use super::{Facts, Side, Step, default_metric, lease, link};
+use super::{Facts, Side, Step, lease, link, routing};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
 pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
@@ -21,36 +19,25 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: true });
     }
-    steps.extend(asked.addresses.nets().map(|net| Step::AddAddress { ifname: ifname(), net }));
+    steps.extend(in_order(asked).map(|OwnAddress { net, peer }| Step::AddAddress {
+        ifname: ifname(),
+        net,
+        peer,
+    }));
     steps.push(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }
     steps.extend(lease::lease(asked, facts));
-    let mut hops = Vec::new();
-    let next_hops = asked.defaults().iter().chain(asked.routes().filter_map(|route| route.gateway));
-    for gateway in next_hops.filter(|gateway| !is_on_link(asked, *gateway)) {
-        if !hops.contains(&gateway) {
-            hops.push(gateway);
-        }
-    }
-    steps.extend(hops.into_iter().map(|host| Step::AddHostRoute { ifname: ifname(), host }));
-    steps.extend(asked.routes().map(|route| Step::AddRoute {
-        ifname: ifname(),
-        route,
-        metric: asked.metric,
-    }));
-    steps.extend(asked.defaults().iter().map(|gateway| {
-        let v4 = gateway.is_ipv4();
-        let old = if v4 { facts.default_v4.clone() } else { facts.default_v6.clone() };
-        Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(asked, v4), old }
-    }));
+    routing::steps(steps, asked, facts);
     steps.push(Step::Finish { ifname: ifname() });
 }
 
-/// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are
-/// on every link (RFC 4291 2.5.6).
-fn is_on_link(asked: &Attach, gateway: IpAddr) -> bool {
-    let link_local = matches!(gateway, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    link_local || asked.addresses.nets().any(|net| net.contains(&gateway))
+/// The addresses in the order in which they are to be added. Of those of IPv4 the kernel prefers the first of a subnet; of
+/// those of IPv6 the last, all else being equal (`ipv6_link_dev_addr`, net/ipv6/addrconf.c).
+fn in_order(asked: &Attach) -> impl Iterator<Item = OwnAddress> {
+    let of = |v4: bool| asked.addresses.own().filter(move |own| own.ip().is_ipv4() == v4);
+    let mut v6: Vec<_> = of(false).collect();
+    v6.reverse();
+    of(true).chain(v6)
 }

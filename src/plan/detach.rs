@@ -29,7 +29,8 @@ pub struct Attachment {
 #[must_use]
 pub fn detach(attachment: &Attachment) -> Vec<Step> {
     let Attachment { ifname, present, ovs, vlan_link, .. } = attachment;
-    let mut steps = Vec::new();
+    // They outlive the link and its routes.
+    let mut steps: Vec<Step> = present.rules.iter().map(|rule| Step::DeleteRule { rule: *rule }).collect();
     let nic = present.mark.as_ref().and_then(|mark| mark.nic.as_ref());
     if let Some(nic) = nic {
         home(&mut steps, ifname, nic);

@@ -347,6 +347,7 @@ pub(super) fn mark(asked: &Attach, facts: &Facts) -> Mark {
             asked.addresses.nets().count() + usize::from(asked.addresses.dhcp().is_some()),
         )
         .unwrap_or(u16::MAX),
+        tables: asked.tables(),
         old: old.map(|old| old.cloned().filter(|old| !old.partial)),
         ..Mark::new(Role::Link)
     }
@@ -370,6 +371,7 @@ pub(super) fn port_mark(asked: &Attach, facts: &Facts, ovs: bool) -> Mark {
         ifname: Some(facts.ifname.clone()),
         netns: Some(facts.netns),
         addresses: 0,
+        tables: None,
         old: [None, None],
         ovs,
         ..mark(asked, facts)

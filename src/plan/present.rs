@@ -1,14 +1,10 @@
 //! An attachment that is there already, against what is asked for.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
+use crate::spec::{Attach, IfName, Mac, MacWord, Mark, OwnAddress, Sharing, UplinkWord, Vlan};
 
-use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Sharing, UplinkWord, Vlan};
-
-use super::attach::usual_metric;
-use super::{Facts, Found, UplinkKind, default_metric};
+use super::{Facts, Found, Hop, Path, Rule, UplinkKind, routing};
 
 /// An interface of the target under the name that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +25,14 @@ pub struct Present {
     pub mac: Option<Mac>,
     /// Its largest packet in bytes.
     pub mtu: u32,
-    /// The addresses that somebody has set.
-    pub addresses: Vec<IpNet>,
-    /// The default routes over it: the gateway and the metric.
-    pub defaults: Vec<(Option<IpAddr>, u32)>,
-    /// The other routes over it: where to, the gateway and the metric.
-    pub routes: Vec<(IpNet, Option<IpAddr>, u32)>,
+    /// The addresses that somebody has set, in the kernel's order.
+    pub addresses: Vec<OwnAddress>,
+    /// The default routes over it, the preferred ones first.
+    pub hops: Vec<Hop>,
+    /// The other routes over it.
+    pub paths: Vec<Path>,
+    /// The rules that lead into its tables.
+    pub rules: Vec<Rule>,
     /// The name of the host's end.
     pub host_ifname: Option<IfName>,
     /// What it is wired to, as the host has it.
@@ -91,44 +89,49 @@ pub fn differences(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Diff
     if let Some(host_ifname) = &asked.host_ifname {
         compare("the host's end", list(present.host_ifname.as_ref()), host_ifname.to_string());
     }
-    let sorted = |mut nets: Vec<IpNet>| {
-        nets.sort_unstable();
-        list(nets)
-    };
     // What a lease brings is not known from the words: only the fixed ones are compared with it.
     let leased = asked.addresses.dhcp().is_some();
-    let fixed: Vec<IpNet> = asked.addresses.nets().collect();
-    let kept = |net: &IpNet| !leased || net.addr().is_ipv6() || fixed.contains(net);
-    compare(
-        "the address",
-        sorted(present.addresses.iter().copied().filter(kept).collect()),
-        sorted(fixed.clone()),
-    );
-    let gateways = asked.defaults();
-    for (v4, gateway) in [(true, gateways.v4), (false, gateways.v6)] {
-        if v4 && leased && gateway.is_none() {
-            continue;
+    let fixed = in_kernels_order(asked.addresses.own());
+    let kept = |own: &&OwnAddress| !leased || own.ip().is_ipv6() || fixed.contains(own);
+    compare("the address", list(present.addresses.iter().filter(kept)), list(&fixed));
+    let tables = present.mark.as_ref().and_then(|mark| mark.tables);
+    let table = |tables: Option<(u32, u32)>| list(tables.map(|(first, _)| first));
+    compare("the table", table(tables), table(asked.tables()));
+    let wanted = routing(asked);
+    for v4 in [true, false] {
+        let of_family = |hops: &[Hop]| list(hops.iter().filter(|hop| hop.gateway.is_ipv4() == v4));
+        if !(v4 && leased && asked.defaults().first(true).is_none()) {
+            compare("the gateway", of_family(&present.hops), of_family(&wanted.hops));
         }
-        let metric = default_metric(asked, v4);
-        let of_family = |(hop, _): &&(Option<IpAddr>, u32)| hop.is_some_and(|hop| hop.is_ipv4() == v4);
-        let is = present.defaults.iter().filter(of_family);
-        let with_metric = |hop: IpAddr, metric: u32| {
-            if metric == usual_metric(v4) { hop.to_string() } else { format!("{hop} metric {metric}") }
-        };
-        let is = list(is.filter_map(|(hop, metric)| Some(with_metric((*hop)?, *metric))));
-        compare("the gateway", is, list(gateway.map(|hop| with_metric(hop, metric))));
     }
-    for route in asked.routes() {
-        let metric = asked.metric.unwrap_or(usual_metric(route.net.addr().is_ipv4()));
-        let wanted = (route.net.trunc(), route.gateway, metric);
-        if !present.routes.contains(&wanted) {
-            compare("a route", "none".to_owned(), route.to_string());
-        }
+    let there = |wanted: &Path| {
+        let same = |is: &&Path| {
+            (is.route, is.real_metric(), is.table) == (wanted.route, wanted.real_metric(), wanted.table)
+        };
+        present.paths.iter().find(same).is_some()
+    };
+    for path in wanted.paths.iter().filter(|path| !there(path)) {
+        compare("a route", "none".to_owned(), path.to_string());
+    }
+    for rule in wanted.rules.iter().filter(|rule| !present.rules.contains(rule)) {
+        compare("a rule", "none".to_owned(), rule.to_string());
     }
     if !present.up {
         compare("the interface", "down".to_owned(), "up".to_owned());
     }
     found
+}
+
+/// Addresses that are added in this order, as the kernel tells of them: of IPv4 the first of each subnet, then the others;
+/// then those of IPv6.
+fn in_kernels_order(addresses: impl Iterator<Item = OwnAddress>) -> Vec<OwnAddress> {
+    let (v4, v6): (Vec<_>, Vec<_>) = addresses.partition(|own| own.ip().is_ipv4());
+    let (mut first, mut secondary): (Vec<OwnAddress>, Vec<OwnAddress>) = Default::default();
+    for own in v4 {
+        let is_second = first.iter().any(|first| first.prefix() == own.prefix());
+        (if is_second { &mut secondary } else { &mut first }).push(own);
+    }
+    first.into_iter().chain(secondary).chain(v6).collect()
 }
 
 fn asked_uplink(asked: &Attach, facts: &Facts) -> String {

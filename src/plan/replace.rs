@@ -1,13 +1,24 @@
 //! The plan of a change in place: what the kernel can change while the link stays up.
 
-use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Sharing, UplinkWord, Vlan};
+use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Route, Sharing, UplinkWord, Vlan};
 
 use super::attach::usual_metric;
-use super::{Difference, Facts, Found, Present, Side, Step, Uplink, UplinkKind, configure, link};
+use super::{
+    Difference, Facts, Found, Hop, Path, Present, Rule, Side, Step, Uplink, UplinkKind, configure, link,
+    routing,
+};
 
 /// What can be changed in place: other differences take a new link.
-const IN_PLACE: [&str; 6] =
-    ["the address", "the gateway", "a route", "the MTU", "the MAC address", "the interface"];
+const IN_PLACE: [&str; 8] = [
+    "the address",
+    "the table",
+    "the gateway",
+    "a route",
+    "a rule",
+    "the MTU",
+    "the MAC address",
+    "the interface",
+];
 
 /// Whether a link that differs in this can stay.
 #[must_use]
@@ -54,6 +65,9 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
         steps.push(Step::SetAlias { side: Side::Host, ifname: port.clone(), alias, old });
     }
     steps.push(Step::ClearLink { ifname: ifname() });
+    let rules = routing(asked).rules;
+    let gone = present.rules.iter().rev().filter(|rule| !rules.contains(rule));
+    steps.extend(gone.map(|rule| Step::DeleteRule { rule: *rule }));
     // What the first attach replaced is still what a detach has to put back; our own route is not.
     let old = present.mark.as_ref().map(|mark| mark.old.clone()).unwrap_or_default();
     let ours = |default: &Option<OldDefault>| {
@@ -61,7 +75,8 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
     };
     let mut facts = facts.clone();
     let gateways = asked.defaults();
-    for (v4, gateway) in [(true, gateways.v4), (false, gateways.v6)] {
+    for v4 in [true, false] {
+        let gateway = gateways.first(v4);
         let old = old[usize::from(!v4)].clone();
         let found = if v4 { &mut facts.default_v4 } else { &mut facts.default_v6 };
         if ours(found) {
@@ -76,6 +91,7 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
         }
     }
     configure::configure(&mut steps, asked, &facts);
+    steps.retain(|step| !matches!(step, Step::AddRule { rule } if present.rules.contains(rule)));
     let was = present.mark.as_ref().map(ToString::to_string);
     for step in &mut steps {
         if let Step::SetAlias { side: Side::Target, old, .. } = step {
@@ -89,16 +105,24 @@ impl Present {
     /// The words that would make it what it is now.
     #[must_use]
     pub fn as_asked(&self, asked: &Attach) -> Attach {
-        let nets = self.addresses.iter().map(ToString::to_string);
-        let mut words: Vec<String> = nets.collect();
-        for (hop, _) in &self.defaults {
-            let Some(hop) = hop else { continue };
-            let of_family = words.iter_mut().find(|word| {
-                !word.contains('@') && word.contains(':') == hop.is_ipv6() && !word.starts_with("0/0")
-            });
-            match of_family {
-                Some(word) => *word = format!("{word}@{hop}"),
-                None => words.push(format!("0/0@{hop}")),
+        let mut words: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        for hop in &self.hops {
+            let gateway = hop.gateway;
+            let mut placed = false;
+            for (word, own) in words.iter_mut().zip(&self.addresses) {
+                let of_table = |rule: &Rule| rule.from == own.ip() && Some(rule.table) == hop.table;
+                // In tables of its own every address has its gateway; in the main one a gateway needs one address.
+                let takes = match hop.table {
+                    None => !placed,
+                    Some(_) => self.rules.iter().any(of_table),
+                };
+                if takes && own.ip().is_ipv4() == gateway.is_ipv4() && !word.contains('@') {
+                    *word = format!("{word}@{gateway}");
+                    placed = true;
+                }
+            }
+            if !placed {
+                words.push(format!("0/0@{gateway}"));
             }
         }
         if words.is_empty() {
@@ -127,14 +151,48 @@ impl Present {
             },
             direct: nic.is_some(),
             mtu: Some(self.mtu),
-            metric: self
-                .defaults
-                .iter()
-                .map(|(_, metric)| *metric)
-                .find(|metric| ![usual_metric(true), usual_metric(false)].contains(metric)),
-            routes: Vec::new(),
+            metric: self.metric(),
+            routes: self.further_routes(),
             no_default: false,
+            table: self.mark.as_ref().and_then(|mark| mark.tables).map(|(first, _)| first),
             ..asked.clone()
         }
+    }
+
+    /// The metric that was asked for, where that was one.
+    fn metric(&self) -> Option<u32> {
+        let unusual = |v4: bool, metric: u32| Some(metric).filter(|metric| *metric != usual_metric(v4));
+        let of_hop = |hop: &Hop| unusual(hop.gateway.is_ipv4(), hop.metric);
+        let over_gateway = |path: &&Path| path.route.gateway.is_some();
+        let of_path = |path: &Path| unusual(path.route.net.addr().is_ipv4(), path.real_metric());
+        let first = |v4: bool| self.hops.iter().find(|hop| hop.gateway.is_ipv4() == v4);
+        match (first(true), first(false)) {
+            (None, None) => self.paths.iter().find(over_gateway).and_then(of_path),
+            (v4, v6) => v4.into_iter().chain(v6).find_map(of_hop),
+        }
+    }
+
+    /// The routes that were asked for: those that an attach makes by itself left out, and each once, whatever tables it is
+    /// in.
+    fn further_routes(&self) -> Vec<Route> {
+        let gateways = self.hops.iter().map(|hop| hop.gateway);
+        let gateways: Vec<_> =
+            gateways.chain(self.paths.iter().filter_map(|path| path.route.gateway)).collect();
+        let mut routes: Vec<Route> = Vec::new();
+        for Path { route, table, .. } in &self.paths {
+            let host = route.net.prefix_len() == route.net.max_prefix_len();
+            let to_gateway = host && gateways.contains(&route.net.addr());
+            let connected = table.is_some() && self.addresses.iter().any(|own| own.prefix() == route.net);
+            if route.gateway.is_none() && (to_gateway || connected)
+                || routes.iter().any(|other| other.net == route.net)
+            {
+                continue;
+            }
+            // That of the table is left to be that of each table.
+            let of_table = |hop: &Hop| hop.table == *table && Some(hop.gateway) == route.gateway;
+            let usual = table.is_some() && self.hops.iter().any(of_table);
+            routes.push(Route { gateway: route.gateway.filter(|_| !usual), ..*route });
+        }
+        routes
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::spec::{Client, EntryName, IfName, Mac};
 
-use super::{Entry, Facts, LeaseRequest, Side, Step};
+use super::routing::RULE_PRIORITY;
+use super::{Entry, Facts, LeaseRequest, Rule, Side, Step};
 
 /// The namespace that a command is in already.
 const HERE: &str = "/proc/self/ns/net";
@@ -155,34 +156,43 @@ impl<'a> Script<'a> {
             }
             Step::EnableIpv6 { ifname } => self.setting("ipv6", ifname.as_str(), "disable_ipv6", false),
             Step::ArpNotify { ifname, on } => self.setting("ipv4", ifname.as_str(), "arp_notify", *on),
-            Step::AddAddress { ifname, net } => {
+            Step::AddAddress { ifname, net, peer: Some(peer) } => {
+                let (own, len) = (net.addr(), net.prefix_len());
+                inside(format!("address add {own} peer {peer}/{len} dev {}", quote(ifname.as_str())))
+            }
+            Step::AddAddress { ifname, net, peer: None } => {
                 let broadcast = if net.addr().is_ipv4() && net.prefix_len() < 31 { " brd +" } else { "" };
                 inside(format!("address add {net}{broadcast} dev {}", quote(ifname.as_str())))
             }
-            Step::AddHostRoute { ifname, host } => inside(format!(
-                "{}route add {host} dev {} proto static",
+            Step::AddHostRoute { ifname, host, table } => inside(format!(
+                "{}route add {host} dev {}{} proto static",
                 family(host.is_ipv4()),
-                quote(ifname.as_str())
+                quote(ifname.as_str()),
+                table_words(*table),
             )),
-            Step::AddRoute { ifname, route, metric } => {
+            Step::AddRoute { ifname, route, metric, table } => {
                 let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
                 inside(format!(
-                    "{}route add {}{via} dev {}{} proto static",
+                    "{}route add {}{via} dev {}{}{} proto static",
                     family(route.net.addr().is_ipv4()),
                     route.net,
                     quote(ifname.as_str()),
                     metric_words(metric.unwrap_or_default()),
+                    table_words(*table),
                 ))
             }
-            Step::SetDefault { ifname, gateway, metric, old } => {
+            Step::SetDefault { ifname, gateway, metric, table, old } => {
                 let verb = if old.is_some() { "replace" } else { "add" };
                 inside(format!(
-                    "{}route {verb} default via {gateway} dev {}{} proto static",
+                    "{}route {verb} default via {gateway} dev {}{}{} proto static",
                     family(gateway.is_ipv4()),
                     quote(ifname.as_str()),
                     metric_words(*metric),
+                    table_words(*table),
                 ))
             }
+            Step::AddRule { rule } => inside(rule_words("add", *rule)),
+            Step::DeleteRule { rule } => inside(rule_words("del", *rule)),
             Step::Lease { ifname, request, .. } => self.leased(ifname, request),
             // The client ends with the interface.
             Step::EndLease { ifname } => inside(format!("link delete dev {}", quote(ifname.as_str()))),
@@ -201,7 +211,8 @@ impl<'a> Script<'a> {
             Step::ClearLink { ifname } => {
                 let name = quote(ifname.as_str());
                 let clear = |words: &str| inside(format!("{words} dev {name} scope global"));
-                let routes = |family: &str| inside(format!("{family}route flush dev {name} proto static"));
+                let routes =
+                    |family: &str| inside(format!("{family}route flush table all dev {name} proto static"));
                 [routes(""), routes("-6 "), clear("address flush")].join(" && ")
             }
             Step::ReplaceDefault { v4, dev, old } => {
@@ -341,6 +352,14 @@ fn mac_words(mac: Option<Mac>) -> String {
 
 fn metric_words(metric: u32) -> String {
     if metric == 0 { String::new() } else { format!(" metric {metric}") }
+}
+
+fn table_words(table: Option<u32>) -> String {
+    table.map(|table| format!(" table {table}")).unwrap_or_default()
+}
+
+fn rule_words(verb: &str, rule: Rule) -> String {
+    format!("{}rule {verb} {rule} pref {RULE_PRIORITY} proto static", family(rule.from.is_ipv4()))
 }
 
 /// A word for a POSIX shell: as it is when nothing in it means anything to the shell.

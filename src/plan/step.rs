@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::spec::{EntryName, IfName, Mac, OldDefault, Pkey, Route, Sharing, Vlan};
 
-use super::{LeaseRequest, OvsChange};
+use super::{LeaseRequest, OvsChange, Rule};
 
 /// Which of the two namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -209,6 +209,8 @@ pub enum Step {
         ifname: IfName,
         /// The address with its prefix.
         net: IpNet,
+        /// Who is at the other end of the link; the prefix is that one's.
+        peer: Option<IpAddr>,
     },
     /// Make a gateway reachable that none of the addresses' prefixes covers.
     AddHostRoute {
@@ -216,6 +218,8 @@ pub enum Step {
         ifname: IfName,
         /// The gateway.
         host: IpAddr,
+        /// Its table, unless that is the main one.
+        table: Option<u32>,
     },
     /// Add a route over a link of the target.
     AddRoute {
@@ -225,6 +229,8 @@ pub enum Step {
         route: Route,
         /// Its metric; `None` leaves the kernel's own.
         metric: Option<u32>,
+        /// Its table, unless that is the main one.
+        table: Option<u32>,
     },
     /// Make a gateway the target's default route.
     SetDefault {
@@ -234,8 +240,20 @@ pub enum Step {
         gateway: IpAddr,
         /// Its metric.
         metric: u32,
+        /// Its table, unless that is the main one.
+        table: Option<u32>,
         /// The route that is replaced.
         old: Option<OldDefault>,
+    },
+    /// Have packets from an address look for their way in a table of the target.
+    AddRule {
+        /// The rule.
+        rule: Rule,
+    },
+    /// Take such a rule away.
+    DeleteRule {
+        /// The rule.
+        rule: Rule,
     },
     /// Have a DHCP client get an address for a link of the target.
     Lease {

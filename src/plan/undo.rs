@@ -49,6 +49,8 @@ impl Step {
                 Self::SetPortVlan { port: port.clone(), vlan: *old, old: None },
                 Self::LeaveVlan { port: port.clone(), vlan: *vlan },
             ],
+            Self::AddRule { rule } => vec![Self::DeleteRule { rule: *rule }],
+            Self::DeleteRule { rule } => vec![Self::AddRule { rule: *rule }],
             Self::ClearLink { ifname } => vec![Self::RefillLink { ifname: ifname.clone() }],
             Self::SetMtu { ifname, mtu, old } => {
                 vec![Self::SetMtu { ifname: ifname.clone(), mtu: *old, old: *mtu }]
@@ -134,6 +136,8 @@ impl Step {
             | Self::DeleteLinks { .. }
             // By name, for a link that is made in the same datagram.
             | Self::SetAlias { side: Side::Host, .. }
+            | Self::AddRule { .. }
+            | Self::DeleteRule { .. }
             | Self::EndLease { .. }
             | Self::Ovs(_)
             | Self::RestoreDefault { .. } => None,

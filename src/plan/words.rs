@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::spec::Sharing;
+use crate::spec::{OwnAddress, Sharing};
 
 use super::Step;
 
@@ -37,6 +37,8 @@ impl Step {
             Self::AddHostRoute { .. } => "add_host_route",
             Self::AddRoute { .. } => "add_route",
             Self::SetDefault { .. } => "set_default",
+            Self::AddRule { .. } => "add_rule",
+            Self::DeleteRule { .. } => "delete_rule",
             Self::Lease { .. } => "lease",
             Self::EndLease { .. } => "end_lease",
             Self::RestoreMac { .. } => "restore_mac",
@@ -101,20 +103,22 @@ impl fmt::Display for Step {
             Self::ArpNotify { ifname, on } => {
                 write!(f, "turning arp_notify {} for {ifname}", if *on { "on" } else { "off" })
             }
-            Self::AddAddress { ifname, net } => write!(f, "adding address {net} to {ifname}"),
-            Self::AddHostRoute { ifname, host } => {
-                write!(f, "adding a route to gateway {host} over {ifname}")
+            Self::AddAddress { ifname, net, peer } => {
+                write!(f, "adding address {} to {ifname}", OwnAddress { net: *net, peer: *peer })
             }
-            Self::AddRoute { ifname, route, .. } => {
+            Self::AddHostRoute { ifname, host, table } => {
+                write!(f, "adding a route to gateway {host} over {ifname}{}", in_table(*table))
+            }
+            Self::AddRoute { ifname, route, table, .. } => {
                 write!(f, "adding a route to {} over {ifname}", route.net)?;
-                match route.gateway {
-                    Some(gateway) => write!(f, " via {gateway}"),
-                    None => Ok(()),
-                }
+                route.gateway.map_or(Ok(()), |gateway| write!(f, " via {gateway}"))?;
+                f.write_str(&in_table(*table))
             }
-            Self::SetDefault { ifname, gateway, .. } => {
-                write!(f, "setting the default route via {gateway} over {ifname}")
+            Self::SetDefault { ifname, gateway, table, .. } => {
+                write!(f, "setting the default route via {gateway} over {ifname}{}", in_table(*table))
             }
+            Self::AddRule { rule } => write!(f, "adding the rule {rule}"),
+            Self::DeleteRule { rule } => write!(f, "removing the rule {rule}"),
             Self::Lease { ifname, request, .. } => {
                 write!(f, "getting a lease for {ifname} by {}", request.client.client)
             }
@@ -144,4 +148,8 @@ impl fmt::Display for Step {
             Self::Ovs(change) => change.fmt(f),
         }
     }
+}
+
+fn in_table(table: Option<u32>) -> String {
+    table.map(|table| format!(" in table {table}")).unwrap_or_default()
 }

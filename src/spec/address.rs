@@ -1,4 +1,4 @@
-//! Addresses: `IP/LEN[@GATEWAY]`, `0/0[@GATEWAY]`, a DHCP word, several with commas.
+//! Addresses: `IP/LEN[@GATEWAY]`, `IP=PEER/LEN[@GATEWAY]`, `0/0[@GATEWAY]`, a DHCP word, several with commas.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{DhcpWord, SpecError};
+use super::own_address::{check_host, parse_ip, reserved};
+use super::{DhcpWord, OwnAddress, SpecError};
 
 const ADDRESS: &str = "address";
 const GATEWAY: &str = "gateway";
@@ -16,8 +17,8 @@ const GATEWAY: &str = "gateway";
 pub enum Address {
     /// `IP/LEN[@GATEWAY]`: this address, and the default route through this gateway.
     Fixed {
-        /// The interface's own address with its prefix length.
-        net: IpNet,
+        /// The interface's own address.
+        own: OwnAddress,
         /// The next hop of the default route, of the same family.
         gateway: Option<IpAddr>,
     },
@@ -42,9 +43,9 @@ impl Address {
 
     /// The interface's own address.
     #[must_use]
-    pub fn net(&self) -> Option<IpNet> {
+    pub fn own(&self) -> Option<OwnAddress> {
         match self {
-            Self::Fixed { net, .. } => Some(*net),
+            Self::Fixed { own, .. } => Some(*own),
             Self::Unnumbered { .. } | Self::Dhcp(_) => None,
         }
     }
@@ -67,19 +68,18 @@ impl FromStr for Address {
         if own == "0/0" {
             return Ok(Self::Unnumbered { gateway });
         }
-        let net = parse_net(own)?;
-        check_own(own, net)?;
+        let own = own.parse()?;
         if let Some(gateway) = gateway {
-            check_gateway(net, gateway)?;
+            check_gateway(own, gateway)?;
         }
-        Ok(Self::Fixed { net, gateway })
+        Ok(Self::Fixed { own, gateway })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fixed { net, .. } => net.fmt(f)?,
+            Self::Fixed { own, .. } => own.fmt(f)?,
             Self::Unnumbered { .. } => f.write_str("0/0")?,
             Self::Dhcp(word) => word.fmt(f)?,
         }
@@ -90,115 +90,39 @@ impl fmt::Display for Address {
     }
 }
 
-fn parse_ip(what: &'static str, word: &str) -> Result<IpAddr, SpecError> {
-    word.parse().map_err(|_| SpecError::new(what, word, "is no IPv4 or IPv6 address"))
-}
-
-/// `IP/LEN`, with a hint for what people write instead.
-fn parse_net(word: &str) -> Result<IpNet, SpecError> {
-    let Some((ip, len)) = word.split_once('/') else {
-        let ip = parse_ip(ADDRESS, word)?;
-        let usual = if ip.is_ipv4() { 24 } else { 64 };
-        let refused = SpecError::new(ADDRESS, word, "has no prefix length");
-        return Err(refused.hint(format!("did you mean {ip}/{usual}?")));
-    };
-    let ip = parse_ip(ADDRESS, ip)?;
-    let most = if ip.is_ipv4() { 32 } else { 128 };
-    if let Some(len) = len.parse().ok().and_then(|mask| ipnet::ip_mask_to_prefix(mask).ok()) {
-        let refused = SpecError::new(ADDRESS, word, "has a netmask instead of a prefix length");
-        return Err(refused.hint(format!("did you mean {ip}/{len}?")));
-    }
-    let digits = !len.is_empty() && len.bytes().all(|digit| digit.is_ascii_digit());
-    match len.parse().ok().filter(|_| digits).and_then(|len| IpNet::new(ip, len).ok()) {
-        Some(net) => Ok(net),
-        None => Err(SpecError::new(ADDRESS, word, format!("has no prefix length from 1 to {most}"))),
-    }
-}
-
-/// What no host can have, whatever the prefix.
-fn check_host(what: &'static str, ip: IpAddr) -> Result<(), SpecError> {
-    let refuse = |why: &str| Err(SpecError::new(what, &ip.to_string(), why));
-    if ip.is_unspecified() {
-        return refuse("is the unspecified address");
-    }
-    if ip.is_multicast() {
-        return refuse("is a multicast address");
-    }
-    if ip.is_loopback() {
-        return refuse("is a loopback address");
-    }
-    if matches!(ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some()) {
-        return refuse("is an IPv4 address in IPv6 form, which never goes over a wire (RFC 4291 2.5.5.2)");
-    }
-    if matches!(ip, IpAddr::V4(ip) if ip.is_broadcast()) {
-        return refuse("is the broadcast address");
-    }
-    Ok(())
-}
-
-/// The rules for the interface's own address.
-fn check_own(word: &str, net: IpNet) -> Result<(), SpecError> {
-    if net.addr().is_unspecified() && net.prefix_len() == 0 {
-        let refused = SpecError::new(ADDRESS, word, "is the unspecified address");
-        return Err(refused.hint("did you mean 0/0, no address at all?"));
-    }
-    check_host(ADDRESS, net.addr())?;
-    if net.prefix_len() == 0 {
-        return Err(SpecError::new(
-            ADDRESS,
-            word,
-            "has prefix length 0, which claims every address there is",
-        ));
-    }
-    match reserved(net, net.addr()) {
-        Some(why) => Err(SpecError::new(ADDRESS, word, why)),
-        None => Ok(()),
-    }
-}
-
-fn check_gateway(net: IpNet, gateway: IpAddr) -> Result<(), SpecError> {
+fn check_gateway(own: OwnAddress, gateway: IpAddr) -> Result<(), SpecError> {
     let refuse = |why: String| Err(SpecError::new(GATEWAY, &gateway.to_string(), why));
-    if gateway.is_ipv4() != net.addr().is_ipv4() {
-        return refuse(format!("is of another family than {net}"));
+    if gateway.is_ipv4() != own.ip().is_ipv4() {
+        return refuse(format!("is of another family than {own}"));
     }
-    if gateway == net.addr() {
+    if gateway == own.ip() {
         return refuse("is the interface's own address".into());
     }
-    match reserved(net, gateway) {
+    match reserved(own.prefix(), gateway) {
         Some(why) => refuse(why),
         None => Ok(()),
     }
 }
 
-/// Whether `ip` is one of the two addresses of `net` that no host has. Prefixes with room for one or
-/// two hosts have no such addresses (RFC 3021 for /31, RFC 6164 for /127).
-fn reserved(net: IpNet, ip: IpAddr) -> Option<String> {
-    if net.prefix_len() + 1 >= net.max_prefix_len() {
-        return None;
-    }
-    if ip == net.network() {
-        // In IPv6 it is the Subnet-Router anycast address, which only routers have (RFC 4291 2.6.1).
-        return Some(format!("is the network address of {}", net.trunc()));
-    }
-    if ip.is_ipv4() && ip == net.broadcast() {
-        return Some(format!("is the broadcast address of {}", net.trunc()));
-    }
-    None
-}
-
-/// The gateways of an address list, one a family.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gateways {
-    /// Next hop of the IPv4 default route.
-    pub v4: Option<IpAddr>,
-    /// Next hop of the IPv6 default route.
-    pub v6: Option<IpAddr>,
-}
+/// The gateways of an address list, each once, in the order given: of a family the first is preferred.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gateways(Vec<IpAddr>);
 
 impl Gateways {
-    /// The gateways there are, IPv4 first.
-    pub fn iter(self) -> impl Iterator<Item = IpAddr> {
-        self.v4.into_iter().chain(self.v6)
+    /// Those of one family.
+    pub fn of(&self, v4: bool) -> impl Iterator<Item = IpAddr> {
+        self.0.iter().copied().filter(move |gateway| gateway.is_ipv4() == v4)
+    }
+
+    /// The preferred one of a family.
+    #[must_use]
+    pub fn first(&self, v4: bool) -> Option<IpAddr> {
+        self.of(v4).next()
+    }
+
+    /// All of them, IPv4 first.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> {
+        self.of(true).chain(self.of(false))
     }
 }
 
@@ -213,8 +137,13 @@ impl AddressList {
     }
 
     /// The interface's own addresses in the order given.
+    pub fn own(&self) -> impl Iterator<Item = OwnAddress> {
+        self.0.iter().filter_map(Address::own)
+    }
+
+    /// The same with their prefix lengths alone.
     pub fn nets(&self) -> impl Iterator<Item = IpNet> {
-        self.0.iter().filter_map(Address::net)
+        self.own().map(|own| own.net)
     }
 
     /// The DHCP word. The list holds at most one.
@@ -226,12 +155,14 @@ impl AddressList {
         })
     }
 
-    /// The default gateways. The list holds at most one a family.
+    /// The gateways.
     #[must_use]
     pub fn gateways(&self) -> Gateways {
         let mut gateways = Gateways::default();
         for gateway in self.0.iter().filter_map(Address::gateway) {
-            *(if gateway.is_ipv4() { &mut gateways.v4 } else { &mut gateways.v6 }) = Some(gateway);
+            if !gateways.0.contains(&gateway) {
+                gateways.0.push(gateway);
+            }
         }
         gateways
     }
@@ -263,21 +194,13 @@ impl FromStr for AddressList {
                 if before.iter().any(|other| matches!(other, Address::Dhcp(_))) {
                     return Err(SpecError::new(ADDRESS, word, "asks for two leases"));
                 }
-            } else if let Some(net) = address.net() {
-                if before.iter().filter_map(Address::net).any(|other| other.addr() == net.addr()) {
-                    return Err(SpecError::new(ADDRESS, &net.to_string(), "is given twice"));
+            } else if let Some(own) = address.own() {
+                if before.iter().filter_map(Address::own).any(|other| other.ip() == own.ip()) {
+                    return Err(SpecError::new(ADDRESS, &own.to_string(), "is given twice"));
                 }
             } else if list.len() > 1 && address.gateway().is_none() {
                 let refused = SpecError::new(ADDRESS, word, "says both an address and none");
                 return Err(refused.hint("leave 0/0 out"));
-            }
-            let Some(gateway) = address.gateway() else { continue };
-            let rival = before.iter().filter_map(Address::gateway);
-            if let Some(rival) =
-                rival.into_iter().find(|ip| ip.is_ipv4() == gateway.is_ipv4() && *ip != gateway)
-            {
-                let why = format!("is a second one beside {rival}, a family has one default route");
-                return Err(SpecError::new(GATEWAY, &gateway.to_string(), why));
             }
         }
         // The gateway of one word can be the address of another.
@@ -321,12 +244,25 @@ mod tests {
             "0/0",
             "0/0@10.0.0.1",
             "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1,10.0.1.2/24",
+            "10.0.0.2/24@10.0.0.1,10.1.0.2/24@10.1.0.1,10.1.0.3/24@10.1.0.1",
+            "10.0.0.2=10.0.0.1/32@10.0.0.1,fd00::2=fd00::1/128@fd00::1",
             "dhcp",
             "dhcp-f,fd00::2/64@fd00::1",
             "fd00::2/64,udhcpc-f:-O 1,2 -x hostname:a,10.0.0.9/24",
         ] {
             assert_eq!(word.parse::<AddressList>().unwrap().to_string(), word);
         }
+    }
+
+    #[test]
+    fn gateways_keep_their_order_and_are_named_once() {
+        let list = "10.1.0.2/24@10.1.0.1,fd00::2/64@fd00::1,10.0.0.2/24@10.0.0.1,10.1.0.3/24@10.1.0.1";
+        let gateways = list.parse::<AddressList>().unwrap().gateways();
+        let of = |v4| gateways.of(v4).map(|ip| ip.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            (of(true), of(false)),
+            (vec!["10.1.0.1".into(), "10.0.0.1".into()], vec!["fd00::1".into()])
+        );
     }
 
     #[test]
@@ -371,7 +307,6 @@ mod tests {
             ("10.0.0.2/24,", "no IPv4 or IPv6"),
             ("10.0.0.2/24,10.0.0.2/16", "given twice"),
             ("10.0.0.2/24,0/0", "both an address and none"),
-            ("10.0.0.2/24@10.0.0.1,10.1.0.2/24@10.1.0.1", "second one"),
             ("10.0.0.2/24@10.0.0.1,10.0.0.1/24", "own address"),
             ("::ffff:10.0.0.5/128", "IPv4 address in IPv6 form"),
             ("dhcp,udhcpc-f", "two leases"),

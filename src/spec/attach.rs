@@ -31,28 +31,41 @@ pub struct Attach {
     pub routes: Vec<Route>,
     /// Leave the default route as it is, gateways or not.
     pub no_default: bool,
+    /// The routing table that the routes go into, instead of the main one, for packets from the addresses only.
+    pub table: Option<u32>,
     /// How long a lease may take to come, instead of the usual time.
     pub lease_limit: Option<Duration>,
 }
 
 impl Attach {
-    /// The default routes to be set.
+    /// The gateways of the default routes of the main table.
     #[must_use]
     pub fn defaults(&self) -> Gateways {
-        if self.no_default { Gateways::default() } else { self.addresses.gateways() }
+        let none = self.no_default || self.table.is_some();
+        if none { Gateways::default() } else { self.addresses.gateways() }
+    }
+
+    /// The routing tables of its own, the first and the last: where several gateways of a family are named, each has its
+    /// own.
+    #[must_use]
+    pub fn tables(&self) -> Option<(u32, u32)> {
+        let first = self.table?;
+        let gateways = self.addresses.gateways();
+        let most = gateways.of(true).count().max(gateways.of(false).count()).max(1);
+        Some((first, u32::try_from(most - 1).map_or(u32::MAX, |more| first.saturating_add(more))))
     }
 
     /// Whether the router that comes with a lease becomes the default route: not where one is named.
     #[must_use]
     pub fn leases_default(&self) -> bool {
-        self.addresses.dhcp().is_some() && !self.no_default && self.addresses.gateways().v4.is_none()
+        self.addresses.dhcp().is_some() && !self.no_default && self.addresses.gateways().first(true).is_none()
     }
 
     /// The further routes with the next hop of each.
     pub fn routes(&self) -> impl Iterator<Item = Route> {
         let gateways = self.addresses.gateways();
         self.routes.iter().map(move |route| {
-            let usual = if route.net.addr().is_ipv4() { gateways.v4 } else { gateways.v6 };
+            let usual = gateways.first(route.net.addr().is_ipv4());
             Route { gateway: route.gateway.or(usual), ..*route }
         })
     }
@@ -62,6 +75,7 @@ impl Attach {
     pub fn speaks(&self, v4: bool) -> bool {
         let nets = self.addresses.nets().map(|net| net.addr());
         let routes = self.routes.iter().map(|route| route.net.addr());
-        nets.chain(self.addresses.gateways().iter()).chain(routes).any(|ip| ip.is_ipv4() == v4)
+        let gateway = self.addresses.gateways().first(v4);
+        gateway.is_some() || nets.chain(routes).any(|ip| ip.is_ipv4() == v4)
     }
 }

@@ -74,6 +74,8 @@ pub struct Mark {
     pub netns: Option<u64>,
     /// How many addresses the attach gave it.
     pub addresses: u16,
+    /// The routing tables that its routes are in, the first and the last; none where that is the main one.
+    pub tables: Option<(u32, u32)>,
     /// The default routes that the attach replaced, IPv4 and IPv6.
     pub old: [Option<OldDefault>; 2],
     /// What a physical interface was before.
@@ -107,6 +109,7 @@ impl Mark {
             ifname: None,
             netns: None,
             addresses: 0,
+            tables: None,
             old: [None, None],
             nic: None,
         }
@@ -139,6 +142,7 @@ impl Mark {
         put("ifname", self.ifname.as_ref().map(ToString::to_string));
         put("netns", self.netns.map(|netns| netns.to_string()));
         put("addresses", (self.addresses > 0).then(|| self.addresses.to_string()));
+        put("table", self.tables.map(table_words));
         put("old4", self.old[0].as_ref().map(ToString::to_string));
         put("old6", self.old[1].as_ref().map(ToString::to_string));
         put("id", self.id.clone());
@@ -148,6 +152,16 @@ impl Mark {
         }
         fields
     }
+}
+
+/// `100`, or `100-101`.
+fn table_words((first, last): (u32, u32)) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+fn read_tables(words: &str) -> Option<(u32, u32)> {
+    let (first, last) = words.split_once('-').unwrap_or((words, words));
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 /// What stands in a mark without being a separator; `%` starts two hexadecimal digits.
@@ -228,6 +242,7 @@ impl FromStr for Mark {
         mark.ifname = get("ifname").map(|name| name.parse()).transpose()?;
         mark.netns = get("netns").and_then(|netns| netns.parse().ok());
         mark.addresses = get("addresses").and_then(|count| count.parse().ok()).unwrap_or_default();
+        mark.tables = get("table").and_then(|words| read_tables(&words));
         mark.old = ["old4", "old6"].map(|key| get(key).and_then(|route| route.parse().ok()));
         if let Some(name) = get("nic") {
             mark.nic = Some(Nic {
@@ -266,6 +281,10 @@ mod tests {
 
     #[test]
     fn a_mark_reads_as_it_was_written() {
+        let tables = |tables| Mark { tables: Some(tables), ..nic("") };
+        for mark in [tables((100, 100)), tables((1, u32::MAX))] {
+            assert_eq!(mark.to_string().parse(), Ok(mark));
+        }
         for mark in [Mark::new(Role::Vlan), Mark::new(Role::Bridge), nic(""), nic("uplink to müller=x")] {
             assert_eq!(mark.to_string().parse(), Ok(mark));
         }

@@ -47,6 +47,17 @@ impl fmt::Display for OldDefault {
     }
 }
 
+impl OldDefault {
+    /// As `ip route` tells of it: `via GATEWAY dev LINK metric NUMBER`, the metric unless it is the usual one.
+    #[must_use]
+    pub fn in_words(&self, usual_metric: u32) -> String {
+        let via = self.gateway.map(|gateway| format!("via {gateway}"));
+        let dev = self.dev.as_ref().map(|dev| format!("dev {dev}"));
+        let metric = (self.metric != usual_metric).then(|| format!("metric {}", self.metric));
+        [via, dev, metric].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl FromStr for OldDefault {
     type Err = SpecError;
 

@@ -30,11 +30,14 @@ impl FromStr for Route {
             }
             None => (word, None),
         };
+        let default =
+            || refuse("is the default route").hint("give a gateway with the address: IP/LEN@GATEWAY");
+        if net == "default" {
+            return Err(default());
+        }
         let net: IpNet = net.parse().map_err(|_| refuse("is not of the form NETWORK/LEN[@GATEWAY]"))?;
         if net.prefix_len() == 0 {
-            return Err(
-                refuse("is the default route").hint("give a gateway with the address: IP/LEN@GATEWAY")
-            );
+            return Err(default());
         }
         if net.addr() != net.network() {
             return Err(refuse("has host bits set").hint(format!("did you mean {}?", net.trunc())));
@@ -89,6 +92,7 @@ mod tests {
             "224.0.0.0/4",
             "127.0.0.0/8",
             "default",
+            "default@10.0.0.1",
             "10.0.0.0/33",
         ] {
             assert!(word.parse::<Route>().is_err(), "{word:?}");
