@@ -18,9 +18,11 @@
 //! get a lease, in processes of their own.
 
 pub mod apply;
+pub mod carry;
 pub mod census;
 pub mod cli;
 pub mod commands;
+pub mod conflict;
 pub mod dhcp;
 pub mod error;
 pub mod kernel;
@@ -31,6 +33,7 @@ pub mod observe;
 pub mod ovs;
 pub mod phy;
 pub mod plan;
+pub mod probe;
 pub mod report;
 pub mod signals;
 pub mod spec;

@@ -1,7 +1,10 @@
 //! The two namespaces of an attach, each with its socket, and what was learned of their links.
 
+use std::fs::File;
+
 use log::debug;
 use nix::errno::Errno;
+use nix::fcntl::Flock;
 
 use crate::dhcp::{Lease, Owner};
 use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
@@ -34,6 +37,8 @@ pub struct Machine<'a> {
     pub owner: Owner<'a>,
     /// What a DHCP client got.
     pub lease: Option<Lease>,
+    /// Containers that nobody else may change until this is done.
+    pub turns: Vec<Flock<File>>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -59,6 +64,7 @@ impl<'a> Machine<'a> {
             ovs: None,
             owner: Owner::Caller,
             lease: None,
+            turns: Vec::new(),
             links: Vec::new(),
         })
     }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket};
 use crate::machine::Machine;
 use crate::plan::{Attachment, Present, Side};
-use crate::spec::{IfName, Mark, Role};
+use crate::spec::{Claim, IfName, Mark, Role};
 
 /// Looks at an interface of the target. What the host says of its own end counts; the mark inside says only what the
 /// host does not know.
@@ -143,6 +143,8 @@ pub struct HostEnd {
     pub ovs: bool,
     /// Its mark.
     pub mark: Option<Mark>,
+    /// The claims to addresses that it carries.
+    pub claims: Vec<Claim>,
 }
 
 /// The container's end in plain words.
@@ -183,6 +185,7 @@ pub fn described(
         host_ifname: host.ifname,
         vlan: host.vlan,
         port_mark: host.mark,
+        claims: host.claims,
         mark,
     }
 }
@@ -221,6 +224,7 @@ fn port(port: &Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         vlan_link: None,
         ovs: bridge.is_none() && marked.is_some(),
         mark,
+        claims: port.other_names.iter().filter_map(|name| name.parse().ok()).collect(),
     })
 }
 
@@ -237,5 +241,6 @@ fn vlan_end(vlan: Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         vlan_link: Some(vlan),
         ovs: false,
         mark: None,
+        claims: Vec::new(),
     })
 }

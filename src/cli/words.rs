@@ -38,6 +38,11 @@ pub struct LinkArgs {
     /// Leave the container's default route as it is
     #[arg(long)]
     pub no_default: bool,
+    /// Ask the network by ARP whether somebody has the IPv4 addresses, before they are used: half a second, or with
+    /// `full` the four to seven seconds of RFC 5227
+    #[arg(long, value_name = "TIMING", num_args = 0..=1, require_equals = true, default_missing_value = "short",
+        hide_possible_values = true, value_parser = ["short", "full"])]
+    pub probe: Option<String>,
     /// How long a DHCP lease may take to come; then everything is undone [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub dhcp_timeout: Option<Duration>,

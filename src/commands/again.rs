@@ -1,5 +1,7 @@
 //! An attach of what is attached already: the same words change nothing, other words are told or, with `--replace`, done.
 
+use ipnet::IpNet;
+
 use crate::cli::AttachWords;
 use crate::error::Error;
 use crate::kernel::NetNs;
@@ -30,6 +32,8 @@ pub fn again(
         let (target, ifname) = (target.name.clone(), facts.ifname.to_string());
         return Err(Refusal::Differs { target, ifname, differences }.into());
     }
+    let had: Vec<_> = present.addresses.iter().map(IpNet::addr).collect();
+    plan::free(&words.attach, facts, &had)?;
     if plan::in_place(&differences, facts) && words.attach.addresses.dhcp().is_none() {
         return in_place(words, target, (facts, present), machine, quiet);
     }

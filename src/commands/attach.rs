@@ -138,7 +138,9 @@ pub fn wire(
     machine: &mut Machine<'_>,
     held: &Held,
 ) -> Result<Armed, Error> {
-    match apply::apply(script.steps(), machine, held) {
+    let applied = apply::apply(script.steps(), machine, held);
+    machine.turns.clear();
+    match applied {
         Ok(armed) if target.is_alive() => Ok(armed),
         Ok(armed) => {
             // What is left lies in a namespace that is about to go, and goes with it.
@@ -148,6 +150,15 @@ pub fn wire(
         Err(failure) => {
             let error = match failure.cause {
                 Cause::Signal(signal) => Error::Interrupted(signal),
+                Cause::Taken(step, why) => {
+                    let tried = match &*step {
+                        Step::Claim { claim, .. } => {
+                            format!("attaching {:?} to {}", target.name, claim.uplink)
+                        }
+                        step => format!("{step} of {:?}", target.name),
+                    };
+                    Error::Taken { tried, why }
+                }
                 Cause::Lease(step, why) => {
                     Error::Lease { tried: format!("{step} for {:?}", target.name), why }
                 }
@@ -204,6 +215,9 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         }
         (Step::SetDefault { .. }, Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
             Some("the gateway is not reachable from these addresses")
+        }
+        (Step::AddAddress { .. }, Errno::EADDRINUSE) => {
+            Some("another ipvlan on the same uplink has it: choose another address")
         }
         (Step::AddHostRoute { .. }, Errno::EEXIST) => {
             Some("another interface has a route to this gateway already")

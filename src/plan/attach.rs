@@ -2,7 +2,7 @@
 
 use crate::spec::Attach;
 
-use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, link};
+use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, conflict, link};
 
 /// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
 const METRIC_V6: u32 = 1024;
@@ -32,6 +32,7 @@ pub fn attach(asked: &Attach, facts: &Facts) -> Result<Vec<Step>, Refusal> {
         steps.push(Step::LinkNamespace { entry: entry.clone(), pid });
     }
     link::create(&mut steps, asked, facts)?;
+    conflict::free(asked, facts, &[])?;
     configure::configure(&mut steps, asked, facts);
     Ok(steps)
 }
@@ -77,6 +78,7 @@ mod tests {
             routes: Vec::new(),
             no_default: false,
             lease_limit: None,
+            probe: None,
         }
     }
 
@@ -112,6 +114,8 @@ mod tests {
             ipv6_disabled: false,
             client: None,
             entry: Entry::Missing("web".parse().unwrap()),
+            conflicts: Vec::new(),
+            stale: Vec::new(),
         }
     }
 

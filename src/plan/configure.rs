@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::spec::Attach;
 
-use super::{Facts, Side, Step, default_metric, lease, link};
+use super::{Facts, Side, Step, conflict, default_metric, lease, link};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
 pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
@@ -17,12 +17,19 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     if asked.speaks(false) && facts.ipv6_disabled {
         steps.push(Step::EnableIpv6 { ifname: ifname() });
     }
+    // Whoever probes must be up, and have no address.
+    let probe = conflict::probe(asked, facts);
+    let is_up = probe.is_some();
+    let set_up = || Step::SetLink { side: Side::Target, ifname: ifname(), up: true };
+    if let Some(probe) = probe {
+        steps.extend([set_up(), probe]);
+    }
     let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: true });
     }
     steps.extend(asked.addresses.nets().map(|net| Step::AddAddress { ifname: ifname(), net }));
-    steps.push(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
+    steps.push(if is_up { Step::Announce { ifname: ifname() } } else { set_up() });
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }

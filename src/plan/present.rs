@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Sharing, UplinkWord, Vlan};
+use crate::spec::{Attach, Claim, IfName, Mac, MacWord, Mark, Sharing, UplinkWord, Vlan};
 
 use super::attach::usual_metric;
 use super::{Facts, Found, UplinkKind, default_metric};
@@ -41,6 +41,8 @@ pub struct Present {
     pub uplink: Option<IfName>,
     /// The VLAN that it is in, as the host has it.
     pub vlan: Option<u16>,
+    /// The claims to addresses that the host's end carries.
+    pub claims: Vec<Claim>,
 }
 
 /// Something that is not as it is asked for.

@@ -3,7 +3,7 @@
 use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Sharing, UplinkWord, Vlan};
 
 use super::attach::usual_metric;
-use super::{Difference, Facts, Found, Present, Side, Step, Uplink, UplinkKind, configure, link};
+use super::{Difference, Facts, Found, Present, Side, Step, Uplink, UplinkKind, configure, conflict, link};
 
 /// What can be changed in place: other differences take a new link.
 const IN_PLACE: [&str; 6] =
@@ -76,6 +76,8 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
         }
     }
     configure::configure(&mut steps, asked, &facts);
+    conflict::probe_first(&mut steps, present);
+    conflict::claim_anew(&mut steps, asked, &facts, present);
     let was = present.mark.as_ref().map(ToString::to_string);
     for step in &mut steps {
         if let Step::SetAlias { side: Side::Target, old, .. } = step {
