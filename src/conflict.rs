@@ -18,6 +18,9 @@ use crate::machine::Machine;
 use crate::plan::{Conflict, Found, Holder, Side, Stale, Uplink, UplinkKind, VlanLink, claims};
 use crate::spec::{Attach, Claim, IfName, Mark, Role, Vlan};
 
+/// How long somebody else may take to give an address to a macvlan, before it is done all the same.
+const TURN: Duration = Duration::from_secs(5);
+
 /// What is asked for, and what was seen of its uplink.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
@@ -189,9 +192,9 @@ fn verify(
         Err(error) => return unknown(&error),
     }
     // Whoever changes that container just now may be about to give the address back.
-    if let Some(netns) = behind(port, machine).filter(|netns| !netns.is(machine.netns)) {
+    if let Some(netns) = behind(port, machine).filter(|netns| !has_turn(netns, machine)) {
         match netns.lock(Duration::ZERO) {
-            Ok(turn) => machine.turns.push(turn),
+            Ok(turn) => machine.turns.push((netns.inode(), turn)),
             Err(_) => {
                 return Verdict::Held(attachment(port, Some(&link), Some("which is just being changed")));
             }
@@ -201,6 +204,11 @@ fn verify(
         }
     }
     Verdict::Stale
+}
+
+/// Whether it is our turn there already: the target, or another holder.
+fn has_turn(netns: &NetNs, machine: &Machine<'_>) -> bool {
+    netns.is(machine.netns) || machine.turns.iter().any(|(inode, _)| *inode == netns.inode())
 }
 
 /// The other end of a host's end, which must be of it.
@@ -249,6 +257,10 @@ fn in_namespaces(
     // An 802.1Q interface that is not there yet carries nobody.
     let Some(parent) = network.link else { return Ok(()) };
     let home = machine.home;
+    // Nothing in the kernel keeps two from looking at the same time and both finding nobody. Probes would meet.
+    if place.asked.probe.is_none() && machine.network_turn.is_none() {
+        machine.network_turn = home.lock(TURN).inspect_err(|error| info!("waiting for others: {error}")).ok();
+    }
     for (ip, link) in on_parent(ips, parent, home, &mut machine.target)? {
         if link.name != place.ifname.as_str() {
             let (target, ifname) = ("the same container".to_owned(), Some(link.name));
@@ -256,10 +268,11 @@ fn in_namespaces(
         }
     }
     for entry in fs::read_dir(ENTRIES).into_iter().flatten().flatten() {
-        let found = NetNs::open(&entry.path()).and_then(|netns| {
-            if netns.is(home) || netns.is(machine.netns) {
-                return Ok(Vec::new());
-            }
+        let path = entry.path();
+        if machine.netns.is_at(&path) {
+            continue;
+        }
+        let found = NetNs::open(&path).and_then(|netns| {
             let mut socket = netns.enter(home, RouteSocket::open)??;
             on_parent(ips, parent, home, &mut socket)
         });

@@ -37,8 +37,10 @@ pub struct Machine<'a> {
     pub owner: Owner<'a>,
     /// What a DHCP client got.
     pub lease: Option<Lease>,
-    /// Containers that nobody else may change until this is done.
-    pub turns: Vec<Flock<File>>,
+    /// While it is held, nobody else gives an address to a macvlan.
+    pub network_turn: Option<Flock<File>>,
+    /// Namespaces, by number, that nobody else may change until this is done.
+    pub turns: Vec<(u64, Flock<File>)>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -64,6 +66,7 @@ impl<'a> Machine<'a> {
             ovs: None,
             owner: Owner::Caller,
             lease: None,
+            network_turn: None,
             turns: Vec::new(),
             links: Vec::new(),
         })

@@ -214,6 +214,10 @@ impl Batch<'_> {
                 }
             }
         }
+        if steps.iter().any(|step| matches!(step, Step::AddAddress { .. })) {
+            // From here on the next one sees them.
+            machine.network_turn = None;
+        }
         match (cause, held.arrived()) {
             (Some(cause), _) => Err(cause),
             (None, Some(arrived)) => Err(Cause::Signal(arrived.signal)),

@@ -140,6 +140,7 @@ pub fn wire(
 ) -> Result<Armed, Error> {
     let applied = apply::apply(script.steps(), machine, held);
     machine.turns.clear();
+    machine.network_turn = None;
     match applied {
         Ok(armed) if target.is_alive() => Ok(armed),
         Ok(armed) => {

@@ -81,6 +81,12 @@ impl NetNs {
         self.id == other.id
     }
 
+    /// Whether that file is one of this namespace, without opening it.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        stat(path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == self.id)
+    }
+
     /// Waits for its turn, at most `limit`: whoever else works on this namespace has it locked until it ends. Equal to
     /// `flock /proc/PID/ns/net`.
     ///

@@ -70,7 +70,8 @@ pub fn claims(asked: &Attach, uplink: &Uplink, vlan: Option<Vlan>) -> Vec<Claim>
 /// The steps that claim the addresses for a link that is just being made, after what others no longer use is freed.
 pub(super) fn claim(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Uplink) {
     let release = |stale: &Stale| Step::Release { port: stale.port.clone(), claim: stale.claim.clone() };
-    steps.extend(facts.stale.iter().map(release));
+    // Backwards, so that an undo gives them back in their order.
+    steps.extend(facts.stale.iter().rev().map(release));
     let port = || facts.host_ifname.clone();
     let claims = claims(asked, uplink, facts.vlan).into_iter();
     steps.extend(claims.map(|claim| Step::Claim { port: port(), claim }));
