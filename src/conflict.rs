@@ -268,11 +268,10 @@ fn in_namespaces(
         }
     }
     for entry in fs::read_dir(ENTRIES).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if machine.netns.is_at(&path) {
-            continue;
-        }
-        let found = NetNs::open(&path).and_then(|netns| {
+        let found = home.sibling(&entry.path()).and_then(|netns| {
+            if netns.is(machine.netns) {
+                return Ok(Vec::new());
+            }
             let mut socket = netns.enter(home, RouteSocket::open)??;
             on_parent(ips, parent, home, &mut socket)
         });
