@@ -60,6 +60,13 @@ pub enum Error {
         /// The remedy, where there is one.
         remedy: Option<&'static str>,
     },
+    /// Somebody has an address, or that nobody has it cannot be known, and everything was undone.
+    Taken {
+        /// What was tried, on what.
+        tried: String,
+        /// Who has it.
+        why: String,
+    },
     /// No lease came, and everything was undone.
     Lease {
         /// What was tried, on what.
@@ -245,7 +252,7 @@ impl fmt::Display for Error {
                 write!(f, "{tried}: ")?;
                 kernel_words(f, error, *remedy)
             }
-            Self::Lease { tried, why } => write!(f, "{tried}: {why}"),
+            Self::Taken { tried, why } | Self::Lease { tried, why } => write!(f, "{tried}: {why}"),
             Self::Died(target) => write!(f, "target {target:?}: ended while it was being attached"),
             Self::Interrupted(signal) => write!(f, "interrupted by {signal}, everything was undone"),
             Self::Unfinished { error, left } => {

@@ -18,10 +18,12 @@
 //! get a lease, in processes of their own.
 
 pub mod apply;
+pub mod carry;
 pub mod census;
 pub mod cli;
 pub mod colour;
 pub mod commands;
+pub mod conflict;
 pub mod dhcp;
 pub mod error;
 pub mod kernel;
@@ -32,6 +34,7 @@ pub mod observe;
 pub mod ovs;
 pub mod phy;
 pub mod plan;
+pub mod probe;
 pub mod progress;
 pub mod report;
 pub mod session;

@@ -1,7 +1,10 @@
 //! The two namespaces of an attach, each with its socket, and what was learned of their links.
 
+use std::fs::File;
+
 use log::debug;
 use nix::errno::Errno;
+use nix::fcntl::Flock;
 
 use crate::dhcp::{Lease, Owner};
 use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
@@ -34,6 +37,10 @@ pub struct Machine<'a> {
     pub owner: Owner<'a>,
     /// What a DHCP client got.
     pub lease: Option<Lease>,
+    /// While it is held, nobody else gives an address to a macvlan.
+    pub network_turn: Option<Flock<File>>,
+    /// Namespaces, by number, that nobody else may change until this is done.
+    pub turns: Vec<(u64, Flock<File>)>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -77,6 +84,8 @@ impl<'a> Machine<'a> {
             ovs: None,
             owner: Owner::Caller,
             lease: None,
+            network_turn: None,
+            turns: Vec::new(),
             links: Vec::new(),
         }
     }

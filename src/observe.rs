@@ -8,6 +8,7 @@ use log::debug;
 use md5::{Digest, Md5};
 use nix::errno::Errno;
 
+use crate::conflict::{self, Place};
 use crate::dhcp;
 use crate::error::Error;
 use crate::kernel::{self, Belongings, DefaultRoute, EntryState, KernelError, Link, RouteSocket, Settings};
@@ -59,6 +60,9 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         },
         _ => Entry::None,
     };
+    let place = Place { asked, uplink: &uplink, vlan, vlan_link: vlan_link.as_ref(), ifname: &ifname };
+    let (conflicts, stale) = conflict::look(&place, machine)
+        .map_err(|error| Error::kernel("looking for others with these addresses", error))?;
     Ok(Facts {
         target: target.name.clone(),
         runtime: target.runtime,
@@ -81,6 +85,8 @@ pub fn observe(asked: &Attach, target: &Target, machine: &mut Machine<'_>) -> Re
         ipv6_disabled: machine.ipv6_disabled.unwrap_or_default(),
         client,
         entry,
+        conflicts,
+        stale,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket, SeenRoute};
 use crate::machine::Machine;
 use crate::plan::{Attachment, Hop, Path, Present, RULE_PRIORITY, Rule, Side};
-use crate::spec::{IfName, Mark, OwnAddress, Role, Route};
+use crate::spec::{Claim, IfName, Mark, OwnAddress, Role, Route};
 
 /// Looks at an interface of the target. What the host says of its own end counts; the mark inside says only what the
 /// host does not know.
@@ -183,6 +183,8 @@ pub struct HostEnd {
     pub mark: Option<Mark>,
     /// Its number, where it is the other end of a veth.
     pub index: Option<u32>,
+    /// The claims to addresses that it carries.
+    pub claims: Vec<Claim>,
 }
 
 /// The container's end in plain words.
@@ -238,6 +240,7 @@ pub fn described(link: &Link, carried: &Carried, host: HostEnd) -> Present {
         host_ifname: host.ifname,
         vlan: host.vlan,
         port_mark: host.mark,
+        claims: host.claims,
         mark,
     }
 }
@@ -277,6 +280,7 @@ fn port(port: &Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         ovs: bridge.is_none() && marked.is_some(),
         mark,
         index: Some(port.index),
+        claims: port.other_names.iter().filter_map(|name| name.parse().ok()).collect(),
     })
 }
 
@@ -294,5 +298,6 @@ fn vlan_end(vlan: Link, host: &mut Host<'_>) -> Result<HostEnd, KernelError> {
         ovs: false,
         mark: None,
         index: None,
+        claims: Vec::new(),
     })
 }

@@ -17,6 +17,8 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         | Step::CreateVlan { .. }
         | Step::CreateShared { .. }
         | Step::CreateIpoib { .. }
+        | Step::Claim { .. }
+        | Step::Release { .. }
         | Step::MoveLink { phy: None, .. }
         | Step::DeleteVlan { .. }
         | Step::DeleteBridge { .. } => Some(Side::Host),
@@ -30,6 +32,7 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         | Step::SetMtu { .. }
         | Step::Finish { .. }
         | Step::ArpNotify { .. }
+        | Step::Announce { .. }
         | Step::AddAddress { .. }
         | Step::AddHostRoute { .. }
         | Step::AddRoute { .. }
@@ -41,6 +44,7 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::Probe { .. }
         | Step::Lease { .. }
         | Step::EndLease { .. }
         | Step::MoveLink { phy: Some(_), .. }
@@ -108,6 +112,13 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
             kernel::rename_link(index, to.as_str())
         }
         Step::SetLink { up, .. } => kernel::set_link(index, *up),
+        Step::Claim { port, claim } => kernel::claim(port.as_str(), &claim.to_string()),
+        Step::Release { port, claim } => kernel::release(port.as_str(), &claim.to_string()),
+        Step::Announce { ifname } => {
+            let link = machine.known(Side::Target, ifname).ok_or(Errno::ENODEV)?;
+            let mac = link.address.as_slice().try_into().map_err(|_| Errno::EOPNOTSUPP)?;
+            kernel::set_mac(index, mac)
+        }
         Step::ArpNotify { on, .. } => kernel::set_arp_notify(index, *on),
         Step::AddAddress { net, peer: Some(peer), .. } => kernel::add_peer_address(index, *net, *peer),
         Step::AddAddress { net, peer: None, .. } => kernel::add_address(index, *net),
@@ -134,6 +145,7 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         | Step::EnableIpv6 { .. }
         | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. }
+        | Step::Probe { .. }
         | Step::Lease { .. }
         | Step::EndLease { .. }
         | Step::ClearLink { .. }

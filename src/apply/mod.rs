@@ -10,11 +10,13 @@ use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
+use crate::conflict;
 use crate::dhcp;
 use crate::kernel::{self, EntryState, KernelError, Outcome, Request};
 use crate::machine::Machine;
 use crate::ovs;
 use crate::plan::{LeaseRequest, OvsChange, Side, Step};
+use crate::probe;
 use crate::signals::Held;
 use crate::spec::IfName;
 use crate::survey;
@@ -41,6 +43,8 @@ pub enum Cause {
     Step(Box<Step>, KernelError),
     /// There is no lease, and why.
     Lease(Box<Step>, String),
+    /// Somebody has an address, or whether somebody has one cannot be said: in words.
+    Taken(Box<Step>, String),
     /// A signal arrived between two steps.
     Signal(Signal),
 }
@@ -99,6 +103,15 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
                         }
                     },
                 )?;
+                continue;
+            }
+            if let Step::Probe { ifname, addresses, full } = step {
+                info!("{step}");
+                probe::probe(machine, ifname, (addresses, *full), held).map_err(|failure| match failure {
+                    probe::Failure::Signal(signal) => Cause::Signal(signal),
+                    probe::Failure::Kernel(error) => failed(error),
+                    probe::Failure::Said(why) => Cause::Taken(Box::new(step.clone()), why),
+                })?;
                 continue;
             }
             match perform(step, machine, armed) {
@@ -183,6 +196,16 @@ impl Batch<'_> {
         for (step, outcome) in steps.iter().zip(outcomes) {
             match outcome {
                 Outcome::Done => done(step, armed),
+                Outcome::Refused(error) if matches!(step, Step::Claim { .. } | Step::Release { .. }) => {
+                    match step {
+                        Step::Claim { claim, .. } if error.errno == Errno::EEXIST => {
+                            let conflict = conflict::claimed_by(claim, machine).to_string();
+                            cause.get_or_insert_with(|| Cause::Taken(Box::new((*step).clone()), conflict));
+                        }
+                        // Kernels before 5.5 know no such names: then it goes without. One that is gone is given up.
+                        _ => info!("{step}: {error}"),
+                    }
+                }
                 Outcome::Refused(error) if error.errno == Errno::EEXIST && is_done(step, machine) => {}
                 Outcome::Refused(error) => {
                     cause.get_or_insert_with(|| failed(step, error));
@@ -192,6 +215,10 @@ impl Batch<'_> {
                     cause.get_or_insert_with(|| failed(step, error));
                 }
             }
+        }
+        if steps.iter().any(|step| matches!(step, Step::AddAddress { .. })) {
+            // From here on the next one sees them.
+            machine.network_turn = None;
         }
         match (cause, held.arrived()) {
             (Some(cause), _) => Err(cause),
@@ -282,6 +309,7 @@ fn take_back(step: &Step, machine: &mut Machine<'_>, armed: &mut Armed) -> Resul
             info!("{step}: not done: {error}");
             Ok(())
         }
+        Err(_) if matches!(step, Step::Claim { .. } | Step::Release { .. }) => Ok(()),
         Err(error) if matches!(error.errno, ENODEV | ENOENT | ESRCH) => Ok(()),
         outcome => outcome,
     }

@@ -22,7 +22,7 @@ use clap::{Args, Command, CommandFactory, FromArgMatches};
 
 use crate::colour::When;
 use crate::error::Error;
-use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, VlanWord};
+use crate::spec::{Attach, IfName, Probe, Sharing, SpecError, TargetWord, UplinkWord, VlanWord};
 
 pub use args::Cli;
 use args::{Global, VerbArgs};
@@ -306,6 +306,7 @@ fn spec(
         no_default: link.no_default,
         table: link.table,
         lease_limit: link.dhcp_timeout,
+        probe: link.probe.as_deref().map(|how| if how == "full" { Probe::Full } else { Probe::Short }),
     };
     if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
         let refused = SpecError::new("MTU", &mtu.to_string(), "is too small for IPv6");

@@ -48,6 +48,15 @@ pub struct LinkArgs {
     /// known.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub table: Option<u32>,
+    /// Ask the network by ARP whether somebody has the IPv4 addresses, before they are used: half a second, or with
+    /// `full` the four to seven seconds of RFC 5227
+    ///
+    /// Who has one, or probes for it at the same time, is named by its MAC address, and everything is undone; so it is where
+    /// nobody can be asked, for want of a carrier. An ipvlan, a dummy and InfiniBand cannot ask. For IPv6 the kernel does
+    /// this itself. What the host and other attachments on the uplink have is known without it.
+    #[arg(long, value_name = "TIMING", num_args = 0..=1, require_equals = true, default_missing_value = "short",
+        hide_possible_values = true, value_parser = ["short", "full"])]
+    pub probe: Option<String>,
     /// How long a DHCP lease may take to come; then everything is undone [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub dhcp_timeout: Option<Duration>,

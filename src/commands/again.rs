@@ -8,6 +8,7 @@ use crate::plan::{self, Facts, Present, Refusal, Script, Step};
 use crate::report::{self, Report};
 use crate::session::Session;
 use crate::signals::Held;
+use crate::spec::OwnAddress;
 use crate::survey;
 use crate::target::Target;
 use crate::voice::Voice;
@@ -32,6 +33,8 @@ pub fn again(
         let (target, ifname) = (target.name.clone(), facts.ifname.to_string());
         return Err(Refusal::Differs { target, ifname, differences }.into());
     }
+    let had: Vec<_> = present.addresses.iter().map(OwnAddress::ip).collect();
+    plan::free(&words.attach, facts, &had)?;
     if plan::in_place(&differences, facts) && words.attach.addresses.dhcp().is_none() {
         return in_place(words, target, (facts, present), machine, session, voice);
     }

@@ -175,7 +175,10 @@ pub fn wire(
     machine: &mut Machine<'_>,
     held: &Held,
 ) -> Result<Armed, Error> {
-    match apply::apply(script.steps(), machine, held) {
+    let applied = apply::apply(script.steps(), machine, held);
+    machine.turns.clear();
+    machine.network_turn = None;
+    match applied {
         Ok(armed) if target.is_alive() => Ok(armed),
         Ok(armed) => {
             // What is left lies in a namespace that is about to go, and goes with it.
@@ -185,6 +188,15 @@ pub fn wire(
         Err(failure) => {
             let error = match failure.cause {
                 Cause::Signal(signal) => Error::Interrupted(signal),
+                Cause::Taken(step, why) => {
+                    let tried = match &*step {
+                        Step::Claim { claim, .. } => {
+                            format!("attaching {:?} to {}", target.name, claim.uplink)
+                        }
+                        step => format!("{step} of {:?}", target.name),
+                    };
+                    Error::Taken { tried, why }
+                }
                 Cause::Lease(step, why) => {
                     Error::Lease { tried: format!("{step} for {:?}", target.name), why }
                 }
@@ -250,6 +262,9 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         }
         (Step::AddRule { .. }, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => {
             Some("the running kernel has no policy routing, which --table needs")
+        }
+        (Step::AddAddress { .. }, Errno::EADDRINUSE) => {
+            Some("another ipvlan on the same uplink has it: choose another address")
         }
         (Step::AddHostRoute { .. }, Errno::EEXIST) => {
             Some("another interface has a route to this gateway already")

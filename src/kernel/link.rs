@@ -32,6 +32,13 @@ const GROUP: u16 = 27;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
+const INFO_SLAVE_DATA: u16 = 5;
+const PROPERTIES: u16 = 52;
+pub(super) const OTHER_NAME: u16 = 53;
+/// `NLA_F_NESTED`.
+const NESTED: u16 = 1 << 15;
+/// `IFLA_BRPORT_STATE`.
+const PORT_STATE: u16 = 1;
 const VLAN_ID: u16 = 1;
 const MODE: u16 = 1;
 const BRIDGE_VLAN_FILTERING: u16 = 7;
@@ -79,10 +86,14 @@ pub struct Link {
     pub vlan_filtering: bool,
     /// The VLAN that a bridge puts new ports into; 0 for none.
     pub default_vlan: u16,
+    /// Its alternative names.
+    pub other_names: Vec<String>,
+    /// How far it is as a port of a bridge (`BR_STATE_*`); none when it is no such port.
+    pub port_state: Option<u8>,
 }
 
 impl Link {
-    fn read(payload: &[u8]) -> Option<Self> {
+    pub(super) fn read(payload: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = payload.first_chunk()?;
         let flags = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
         let mut link = Self {
@@ -104,6 +115,10 @@ impl Link {
                 ALIAS => link.alias = text(value),
                 GROUP => link.unfinished = number(value) == Some(UNFINISHED),
                 LINKINFO => link.read_info(value),
+                kind if kind & !NESTED == PROPERTIES => {
+                    let names = NlasIterator::new(value).flatten().filter(|one| one.kind() == OTHER_NAME);
+                    link.other_names = names.map(|name| text(name.value())).collect();
+                }
                 _ => {}
             }
         }
@@ -117,6 +132,11 @@ impl Link {
                 INFO_KIND => self.kind = Some(text(info.value())),
                 INFO_SLAVE_KIND => self.port_kind = Some(text(info.value())),
                 INFO_DATA => self.read_data(info.value()),
+                INFO_SLAVE_DATA if self.port_kind.as_deref() == Some("bridge") => {
+                    let mut data = NlasIterator::new(info.value()).flatten();
+                    let state = data.find(|data| data.kind() == PORT_STATE);
+                    self.port_state = state.and_then(|state| state.value().first().copied());
+                }
                 _ => {}
             }
         }
@@ -180,12 +200,12 @@ fn ipvlan_mode(mode: u16) -> Option<&'static str> {
     })
 }
 
-fn text(value: &[u8]) -> String {
+pub(super) fn text(value: &[u8]) -> String {
     let value = value.strip_suffix(&[0]).unwrap_or(value);
     String::from_utf8_lossy(value).into_owned()
 }
 
-fn get(mut message: LinkMessage) -> Request {
+pub(super) fn get(mut message: LinkMessage) -> Request {
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
     Request::new(&RouteNetlinkMessage::GetLink(message), 0)
 }

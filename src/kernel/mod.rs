@@ -6,7 +6,9 @@
 
 mod addr;
 mod announce;
+mod claim;
 mod create;
+mod elsewhere;
 mod entry;
 mod error;
 mod ipv6;
@@ -15,6 +17,7 @@ mod moving;
 mod namespaces;
 mod neighbour;
 mod netns;
+mod probe;
 mod route;
 mod rule;
 mod settings;
@@ -25,9 +28,11 @@ mod watch;
 
 pub use addr::{add_address, add_peer_address, delete_address, has_usable_address};
 pub use announce::set_arp_notify;
+pub use claim::{Known, claim, known, local, release};
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
 };
+pub use elsewhere::{addresses_elsewhere, link_elsewhere};
 pub use entry::{
     ENTRIES, EntryState, link_entry, look_up_entry, process_of_entry, stale_entries, sweep_entries,
     unlink_entry,
@@ -42,6 +47,7 @@ pub use moving::{Belongings, belongings, move_link};
 pub use namespaces::namespaces;
 pub use neighbour::neighbour;
 pub use netns::NetNs;
+pub use probe::{Arp, Prober};
 pub use route::{
     DefaultRoute, add_default, add_host_route, add_old_default, add_route, delete_default, delete_route,
     find_default, restore_default,

@@ -81,6 +81,18 @@ impl NetNs {
         self.id == other.id
     }
 
+    /// Another namespace by path, where there are many: all namespace files are of one file system, so that one question
+    /// tells what it is.
+    ///
+    /// # Errors
+    /// `ENOENT` and its like when there is nothing, `EINVAL` when it is no namespace.
+    pub fn sibling(&self, path: &Path) -> Result<Self, KernelError> {
+        // Not blocking: a pipe would wait for a writer.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let sibling = Self::trusted(open(path, flags, Mode::empty())?.into())?;
+        if sibling.id.0 == self.id.0 { Ok(sibling) } else { Err(Errno::EINVAL.into()) }
+    }
+
     /// Waits for its turn, at most `limit`, or until there is a reason to give up: whoever else works on this namespace has it locked until it ends. Equal to
     /// `flock /proc/PID/ns/net`.
     ///

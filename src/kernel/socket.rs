@@ -24,6 +24,8 @@ const HEADER: usize = 16;
 const ERROR_TEXT: u16 = 1;
 /// `NLM_F_ACK_TLVS`: attributes follow the error.
 const ACK_TLVS: u16 = 0x200;
+/// How many questions go in one datagram: their answers have to fit into the socket's buffer.
+const QUESTIONS: usize = 16;
 /// How often a dump that changed under way is asked for again.
 const DUMP_TRIES: usize = 5;
 
@@ -103,6 +105,17 @@ impl RouteSocket {
         Ok(Self { socket, sequence: 0, received: Vec::with_capacity(RECEIVE) })
     }
 
+    /// Opens a socket whose questions the kernel reads to the last attribute (`NETLINK_GET_STRICT_CHK`, Linux 4.20): only so
+    /// does it answer for another namespace, and not in its stead for this one.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` from older kernels, `EMFILE` and its like.
+    pub fn open_strict() -> Result<Self, KernelError> {
+        let socket = Self::open()?;
+        socket.socket.set_netlink_get_strict_chk(true)?;
+        Ok(socket)
+    }
+
     /// Sends all requests as one datagram and tells for each whether it worked.
     ///
     /// The kernel handles them in order and **goes on after a failing one**. Only the last asks for an
@@ -179,6 +192,43 @@ impl RouteSocket {
             })?;
         }
         outcome.unwrap_or(Err(Errno::EBADMSG.into()))
+    }
+
+    /// Asks for several things in one datagram, and gives the payload of each answer. The kernel answers in the order of
+    /// the questions.
+    ///
+    /// # Errors
+    /// When nothing could be sent or read; the kernel's refusal of a question is its answer.
+    pub fn ask_all(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Result<Vec<u8>, KernelError>>, KernelError> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for requests in requests.chunks(QUESTIONS) {
+            let first = self.sequence.wrapping_add(1);
+            let mut bytes = Vec::new();
+            for request in requests {
+                self.sequence = self.sequence.wrapping_add(1);
+                request.emit(self.sequence, 0, &mut bytes);
+            }
+            self.send(&bytes)?;
+            for i in 0..requests.len() {
+                let sequence = first.wrapping_add(u32::try_from(i).unwrap_or_default());
+                let mut outcome = None;
+                while outcome.is_none() {
+                    self.receive(|answer| {
+                        if answer.sequence == sequence && outcome.is_none() {
+                            outcome = Some(match answer.message_type {
+                                NLMSG_ERROR => Err(answer.error().unwrap_or_else(|| Errno::EBADMSG.into())),
+                                _ => Ok(answer.payload.to_vec()),
+                            });
+                        }
+                    })?;
+                }
+                answers.push(outcome.unwrap_or(Err(Errno::EBADMSG.into())));
+            }
+        }
+        Ok(answers)
     }
 
     /// Asks for all things of a kind. A dump during which the kernel's tables changed is no whole one

@@ -77,7 +77,7 @@ fn all_addresses() -> Request {
 }
 
 /// The link, the address, and whether somebody has set it for good.
-fn read_address(payload: &[u8]) -> Option<(u32, OwnAddress, bool)> {
+pub(super) fn read_address(payload: &[u8]) -> Option<(u32, OwnAddress, bool)> {
     let [family, len, flags, scope, at @ ..] = *payload.first_chunk::<ADDRESS_HEADER>()?;
     let v4 = family == 2;
     let (mut wide, mut own, mut peer) = (u32::from(flags), None, None);

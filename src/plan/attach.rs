@@ -2,7 +2,7 @@
 
 use crate::spec::Attach;
 
-use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, link};
+use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, conflict, link};
 
 /// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
 const METRIC_V6: u32 = 1024;
@@ -33,6 +33,7 @@ pub fn attach(asked: &Attach, facts: &Facts) -> Result<Vec<Step>, Refusal> {
         steps.push(Step::LinkNamespace { entry: entry.clone(), pid });
     }
     link::create(&mut steps, asked, facts)?;
+    conflict::free(asked, facts, &[])?;
     configure::configure(&mut steps, asked, facts);
     Ok(steps)
 }
@@ -79,6 +80,7 @@ mod tests {
             no_default: false,
             table: None,
             lease_limit: None,
+            probe: None,
         }
     }
 
@@ -114,6 +116,8 @@ mod tests {
             ipv6_disabled: false,
             client: None,
             entry: Entry::Missing("web".parse().unwrap()),
+            conflicts: Vec::new(),
+            stale: Vec::new(),
         }
     }
 
@@ -134,6 +138,7 @@ ip link set dev up0 up
 ip link add name veth1pl7 mtu 9000 numtxqueues 1 numrxqueues 1 master up0 up type veth \
              peer name eth1 netns web mtu 9000 numtxqueues 1 numrxqueues 1
 ip link set dev veth1pl7 alias 'rpipe 1 port uplink=up0 ifname=eth1 netns=4 target=docker:web'
+ip link property add dev veth1pl7 altname rpipe:up0:10.0.0.2
 ip -n web link set dev eth1 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
 ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 ip -n web address add 10.0.0.2/24 brd + dev eth1
@@ -237,6 +242,60 @@ ip -n web link set dev eth1 group default
             "-6 rule add from fd00::2 lookup 300 pref 1000",
         ];
         assert_eq!(said(&asked), [&addresses[..], &tables[..]].concat());
+    }
+
+    #[test]
+    fn who_probes_is_up_before_it_has_an_address() {
+        let mut asked = asked(["up0", "eth1", "10.0.0.2/24,fd00::2/64,10.0.0.3/24"]);
+        asked.probe = Some(crate::spec::Probe::Short);
+        let mut facts = facts(UplinkKind::Parent);
+        facts.entry = Entry::Right("web".parse().unwrap());
+        let script = script(&asked, &facts);
+        assert_eq!(
+            script.split_once("target=docker:web'\n").map(|(_, steps)| steps),
+            Some(
+                "\
+ip -n web link set dev eth1 up
+ip netns exec web arping -q -D -c 3 -w 1 -I eth1 10.0.0.2 && ip netns exec web arping -q -D -c 3 -w 1 -I eth1 10.0.0.3
+ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
+ip -n web address add 10.0.0.2/24 brd + dev eth1
+ip -n web address add fd00::2/64 dev eth1
+ip -n web address add 10.0.0.3/24 brd + dev eth1
+ip netns exec web sh -c 'ip link set dev eth1 address $(ip -br link show dev eth1 | awk '\\''{print $3}'\\'')'
+ip netns exec web sh -c 'echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
+ip -n web link set dev eth1 group default
+"
+            )
+        );
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused_and_a_claim_without_one_is_taken_over() {
+        use crate::plan::{Conflict, Holder, Stale};
+        let asked = asked(["up0", "eth1", "10.0.0.2/24"]);
+        let mut facts = facts(BRIDGE);
+        let claim = "rpipe:up0:10.0.0.2".parse().unwrap();
+        facts.stale = vec![Stale { port: "old".parse().unwrap(), claim }];
+        let steps = attach(&asked, &facts).unwrap();
+        let claims = |step: &&Step| matches!(step, Step::Claim { .. } | Step::Release { .. });
+        let steps: Vec<_> = steps.iter().filter(claims).collect();
+        assert_eq!(
+            steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["giving up the claim of old to 10.0.0.2 on up0", "claiming 10.0.0.2 on up0 for veth1pl7"]
+        );
+        let undo: Vec<_> = steps.iter().flat_map(|step| step.undo()).map(|step| step.to_string()).collect();
+        assert_eq!(
+            undo,
+            ["claiming 10.0.0.2 on up0 for old", "giving up the claim of veth1pl7 to 10.0.0.2 on up0"]
+        );
+        let holder =
+            Holder::Attachment { target: "docker:a\x1bb".into(), ifname: Some("eth0".into()), doubt: None };
+        facts.conflicts = vec![Conflict { ip: "10.0.0.2".parse().unwrap(), holder }];
+        assert_eq!(
+            attach(&asked, &facts).unwrap_err().to_string(),
+            "attaching \"web\" to up0: 10.0.0.2 is already the address of eth0 of docker:a\\u{1b}b (choose another \
+             address, or detach that one)"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::spec::{Attach, OwnAddress};
 
-use super::{Facts, Side, Step, lease, link, routing};
+use super::{Facts, Side, Step, conflict, lease, link, routing};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
 pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
@@ -15,6 +15,13 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     if asked.speaks(false) && facts.ipv6_disabled {
         steps.push(Step::EnableIpv6 { ifname: ifname() });
     }
+    // Whoever probes must be up, and have no address.
+    let probe = conflict::probe(asked, facts);
+    let is_up = probe.is_some();
+    let set_up = || Step::SetLink { side: Side::Target, ifname: ifname(), up: true };
+    if let Some(probe) = probe {
+        steps.extend([set_up(), probe]);
+    }
     let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: true });
@@ -24,7 +31,7 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
         net,
         peer,
     }));
-    steps.push(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
+    steps.push(if is_up { Step::Announce { ifname: ifname() } } else { set_up() });
     if announce {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }

@@ -2,7 +2,7 @@
 
 use crate::spec::{EntryName, IfName, Mac, OldDefault, Runtime, Vlan};
 
-use super::FoundClient;
+use super::{Conflict, FoundClient, Stale};
 
 /// What was seen, once, before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub struct Facts {
     pub client: Option<FoundClient>,
     /// The entry in `/var/run/netns`.
     pub entry: Entry,
+    /// The addresses asked for that are in use on the uplink.
+    pub conflicts: Vec<Conflict>,
+    /// Claims to addresses asked for, of attachments that no longer have them.
+    pub stale: Vec<Stale>,
 }
 
 /// What was found under the uplink's word.

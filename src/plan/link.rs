@@ -2,7 +2,7 @@
 
 use crate::spec::{Attach, IfName, Mac, MacWord, Mark, Nic, Role, Sharing, UplinkWord, Vlan};
 
-use super::{Facts, Found, OvsChange, OvsPort, Refusal, Side, Step, Uplink, UplinkKind, VlanLink};
+use super::{Facts, Found, OvsChange, OvsPort, Refusal, Side, Step, Uplink, UplinkKind, VlanLink, conflict};
 
 /// The MTU of a bridge without ports (`br_mtu_auto_adjust`, net/bridge/br_if.c).
 pub(super) const NEW_BRIDGE_MTU: u32 = 1500;
@@ -103,6 +103,7 @@ fn on_bridge(
 ) -> Result<(), Refusal> {
     steps.push(veth(asked, facts, bridge, Some(bridge.name.clone()))?);
     steps.push(mark_port(asked, facts, false));
+    conflict::claim(steps, asked, facts, bridge);
     if let Some((vlan, default)) = vlan.filter(|(vlan, default)| Some(*vlan) != *default) {
         let port = || facts.host_ifname.clone();
         steps.push(Step::SetPortVlan { port: port(), vlan, old: None });
@@ -154,6 +155,7 @@ fn on_ovs_bridge(
     let name = bridge.name.clone();
     steps.push(veth);
     steps.push(mark_port(asked, facts, true));
+    conflict::claim(steps, asked, facts, bridge);
     steps.push(Step::Ovs(OvsChange::AddPort {
         vlan,
         ids: ovs_ids(asked, facts, &name, vlan),

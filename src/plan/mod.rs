@@ -5,6 +5,7 @@
 
 mod attach;
 mod configure;
+mod conflict;
 mod detach;
 mod facts;
 mod gc;
@@ -22,6 +23,7 @@ mod undo;
 mod words;
 
 pub use attach::{attach, default_metric, usual_metric, warnings};
+pub use conflict::{Conflict, Holder, Stale, claims, free};
 pub use detach::{Attachment, detach, detach_all, unlink};
 pub use facts::{Entry, Facts, Found, OvsPort, Uplink, UplinkKind, VlanLink};
 pub use gc::{HostLink, Leftovers, Litter, OvsBridge, Stray, What, gc, homecoming};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::spec::{Attach, IfName, Mac, MacWord, Mark, OwnAddress, Sharing, UplinkWord, Vlan};
+use crate::spec::{Attach, Claim, IfName, Mac, MacWord, Mark, OwnAddress, Sharing, UplinkWord, Vlan};
 
 use super::{Facts, Found, Hop, Path, Rule, UplinkKind, routing};
 
@@ -39,6 +39,8 @@ pub struct Present {
     pub uplink: Option<IfName>,
     /// The VLAN that it is in, as the host has it.
     pub vlan: Option<u16>,
+    /// The claims to addresses that the host's end carries.
+    pub claims: Vec<Claim>,
 }
 
 /// Something that is not as it is asked for.

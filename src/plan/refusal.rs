@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::spec::{Client, Sharing, SpecError, Vlan};
 
-use super::Difference;
+use super::{Conflict, Difference};
 
 /// An attach that cannot work on this machine as it is. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +93,17 @@ pub enum Refusal {
     VlanOfDummy,
     /// A DHCP client that is not installed; none when any would have done.
     NoClient(Option<Client>),
+    /// An address that somebody has.
+    AddressInUse {
+        /// The target's name.
+        target: String,
+        /// The uplink.
+        uplink: String,
+        /// The address and who has it.
+        conflict: Box<Conflict>,
+    },
+    /// Probes over something that hears no answers.
+    ProbeOnUnfit(&'static str),
     /// A word that means nothing on this kind of uplink.
     Word(SpecError),
 }
@@ -205,6 +216,13 @@ impl fmt::Display for Refusal {
                 };
                 write!(f, "DHCP client {client}: not installed (Debian: apt-get install {package})")
             }
+            Self::AddressInUse { target, uplink, conflict } => {
+                write!(f, "attaching {target:?} to {uplink}: {conflict}")
+            }
+            Self::ProbeOnUnfit(kind) => write!(
+                f,
+                "--probe: {kind} hears no answers of who has an address already (leave --probe out)"
+            ),
             Self::Word(error) => error.fmt(f),
         }
     }

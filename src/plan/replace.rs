@@ -4,8 +4,8 @@ use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Route, Sharing
 
 use super::attach::usual_metric;
 use super::{
-    Difference, Facts, Found, Hop, Path, Present, Rule, Side, Step, Uplink, UplinkKind, configure, link,
-    routing,
+    Difference, Facts, Found, Hop, Path, Present, Rule, Side, Step, Uplink, UplinkKind, configure, conflict,
+    link, routing,
 };
 
 /// What can be changed in place: other differences take a new link.
@@ -92,6 +92,8 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
     }
     configure::configure(&mut steps, asked, &facts);
     steps.retain(|step| !matches!(step, Step::AddRule { rule } if present.rules.contains(rule)));
+    conflict::probe_first(&mut steps, present);
+    conflict::claim_anew(&mut steps, asked, &facts, present);
     let was = present.mark.as_ref().map(ToString::to_string);
     for step in &mut steps {
         if let Step::SetAlias { side: Side::Target, old, .. } = step {

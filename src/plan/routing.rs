@@ -226,6 +226,7 @@ mod tests {
             no_default: false,
             table,
             lease_limit: None,
+            probe: None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! A plan as the equal commands: what `--dry-run` prints, and the remedy when an undo fails.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
-use crate::spec::{Client, EntryName, IfName, Mac};
+use crate::spec::{Claim, Client, EntryName, IfName, Mac};
 
 use super::routing::RULE_PRIORITY;
 use super::{Entry, Facts, LeaseRequest, Rule, Side, Step};
@@ -205,6 +206,10 @@ impl<'a> Script<'a> {
                     old.dev.as_ref().map(|dev| format!(" dev {}", quote(dev.as_str()))).unwrap_or_default();
                 inside(format!("{}route replace default{via}{dev}{}", family(*v4), metric_words(old.metric)))
             }
+            Step::Claim { port, claim } => property("add", port, claim),
+            Step::Release { port, claim } => property("del", port, claim),
+            Step::Probe { ifname, addresses, full } => self.probed(ifname, addresses, *full),
+            Step::Announce { ifname } => self.announced(ifname),
             Step::Finish { ifname } => {
                 inside(format!("link set dev {} group default", quote(ifname.as_str())))
             }
@@ -311,6 +316,31 @@ impl<'a> Script<'a> {
         format!("{enter} unshare --mount sh -c {}", quote(&inner))
     }
 
+    /// One `arping` an address: it fails when somebody answers.
+    fn probed(&self, ifname: &IfName, addresses: &[Ipv4Addr], full: bool) -> String {
+        let seconds = if full { 6 } else { 1 };
+        let one = |ip: &Ipv4Addr| {
+            self.program(&format!("arping -q -D -c 3 -w {seconds} -I {} {ip}", quote(ifname.as_str())))
+        };
+        addresses.iter().map(one).collect::<Vec<_>>().join(" && ")
+    }
+
+    /// The kernel tells the neighbours of a new MAC address, also when it is the old one.
+    fn announced(&self, ifname: &IfName) -> String {
+        let name = quote(ifname.as_str());
+        let own = format!("$(ip -br link show dev {name} | awk '{{print $3}}')");
+        let inner = format!("ip link set dev {name} address {own}");
+        self.program(&format!("sh -c {}", quote(&inner)))
+    }
+
+    /// A command in the target's namespace that is not of `ip`.
+    fn program(&self, words: &str) -> String {
+        match &self.reach {
+            Reach::Entry(entry) => format!("ip netns exec {} {words}", quote(entry.as_str())),
+            Reach::Path(path) => format!("nsenter --net={} {words}", quote(path)),
+        }
+    }
+
     /// `ip …` in the target's namespace.
     fn inside(&self, words: &str) -> String {
         match &self.reach {
@@ -339,6 +369,12 @@ impl fmt::Display for Script<'_> {
         }
         Ok(())
     }
+}
+
+/// An alternative name of a link of the host, put on or taken off.
+fn property(verb: &str, port: &IfName, claim: &Claim) -> String {
+    let (port, name) = (quote(port.as_str()), quote(&claim.to_string()));
+    format!("ip link property {verb} dev {port} altname {name}")
 }
 
 /// `ip` takes the family of `default` from a flag only.

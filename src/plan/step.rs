@@ -1,10 +1,10 @@
 //! The steps: one closed list of everything that can be done to a machine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use crate::spec::{EntryName, IfName, Mac, OldDefault, Pkey, Route, Sharing, Vlan};
+use crate::spec::{Claim, EntryName, IfName, Mac, OldDefault, Pkey, Route, Sharing, Vlan};
 
 use super::{LeaseRequest, OvsChange, Rule};
 
@@ -282,6 +282,34 @@ pub enum Step {
         v4: bool,
         /// What it was.
         old: OldDefault,
+    },
+    /// Claim an address on an uplink for a host's end: the kernel gives each claim once.
+    Claim {
+        /// The host's end.
+        port: IfName,
+        /// The address, and where.
+        claim: Claim,
+    },
+    /// Give such a claim up.
+    Release {
+        /// The host's end.
+        port: IfName,
+        /// The address, and where.
+        claim: Claim,
+    },
+    /// Ask the network, over a link of the target that is up, whether somebody has addresses already.
+    Probe {
+        /// The link.
+        ifname: IfName,
+        /// The addresses.
+        addresses: Vec<Ipv4Addr>,
+        /// Whether with the timing of RFC 5227.
+        full: bool,
+    },
+    /// Have the kernel tell the neighbours of the addresses of a link that is up.
+    Announce {
+        /// Its name.
+        ifname: IfName,
     },
     /// Say that the container's link is all that it is to be. Until then the next call knows it for unfinished.
     Finish {

@@ -67,7 +67,16 @@ impl Step {
                 let restore = old.clone().map(|old| Self::RestoreDefault { v4: true, old });
                 std::iter::once(Self::EndLease { ifname: ifname.clone() }).chain(restore).collect()
             }
-            Self::SetDefault { old: None, .. }
+            // Also for a link that goes with all it carries: what was claimed may be another link of its name.
+            Self::Claim { port, claim } => {
+                vec![Self::Release { port: port.clone(), claim: claim.clone() }]
+            }
+            Self::Release { port, claim } => {
+                vec![Self::Claim { port: port.clone(), claim: claim.clone() }]
+            }
+            Self::Probe { .. }
+            | Self::Announce { .. }
+            | Self::SetDefault { old: None, .. }
             | Self::EndLease { .. }
             | Self::SetLink { side: Side::Target, .. }
             | Self::EnableIpv6 { .. }
@@ -123,6 +132,8 @@ impl Step {
             | Self::RefillLink { ifname }
             | Self::SetAlias { side: Side::Target, ifname, .. }
             | Self::EnableIpv6 { ifname }
+            | Self::Probe { ifname, .. }
+            | Self::Announce { ifname }
             | Self::ArpNotify { ifname, .. }
             | Self::AddAddress { ifname, .. }
             | Self::AddHostRoute { ifname, .. }
@@ -138,6 +149,8 @@ impl Step {
             | Self::SetAlias { side: Side::Host, .. }
             | Self::AddRule { .. }
             | Self::DeleteRule { .. }
+            | Self::Claim { .. }
+            | Self::Release { .. }
             | Self::EndLease { .. }
             | Self::Ovs(_)
             | Self::RestoreDefault { .. } => None,

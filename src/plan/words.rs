@@ -43,6 +43,10 @@ impl Step {
             Self::EndLease { .. } => "end_lease",
             Self::RestoreMac { .. } => "restore_mac",
             Self::RestoreDefault { .. } => "restore_default",
+            Self::Claim { .. } => "claim_address",
+            Self::Release { .. } => "release_address",
+            Self::Probe { .. } => "probe",
+            Self::Announce { .. } => "announce",
             Self::Finish { .. } => "finish",
             Self::ClearLink { .. } => "clear_link",
             Self::RefillLink { .. } => "refill_link",
@@ -131,6 +135,15 @@ impl fmt::Display for Step {
                     None => Ok(()),
                 }
             }
+            Self::Claim { port, claim } => write!(f, "claiming {} on {} for {port}", claim.ip, claim.uplink),
+            Self::Release { port, claim } => {
+                write!(f, "giving up the claim of {port} to {} on {}", claim.ip, claim.uplink)
+            }
+            Self::Probe { ifname, addresses, .. } => {
+                let ips: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                write!(f, "probing for {} on {ifname}", ips.join(", "))
+            }
+            Self::Announce { ifname } => write!(f, "announcing {ifname}"),
             Self::Finish { ifname } => write!(f, "finishing {ifname}"),
             Self::ClearLink { ifname } => write!(f, "taking all addresses and routes from {ifname}"),
             Self::ReplaceDefault { old, dev, .. } => {

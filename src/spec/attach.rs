@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use super::{AddressList, Gateways, IfName, LinkAddress, Route, Sharing, UplinkWord};
 
+/// How thoroughly the network is asked whether somebody has an IPv4 address already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Three probes within a fifth of a second, and a fifth of listening: whoever has the address answers at once.
+    Short,
+    /// The timing of RFC 5227, four to seven seconds: for hosts that sleep and networks that lose packets.
+    Full,
+}
+
 /// What to wire, and how. The target is apart: `attach` looks one up, `run` makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attach {
@@ -35,6 +44,8 @@ pub struct Attach {
     pub table: Option<u32>,
     /// How long a lease may take to come, instead of the usual time.
     pub lease_limit: Option<Duration>,
+    /// Ask the network first whether somebody has the IPv4 addresses.
+    pub probe: Option<Probe>,
 }
 
 impl Attach {

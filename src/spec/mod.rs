@@ -6,6 +6,7 @@
 
 mod address;
 mod attach;
+mod claim;
 mod dhcp;
 mod error;
 mod ifname;
@@ -22,7 +23,8 @@ mod uplink;
 mod vlan;
 
 pub use address::{Address, AddressList, Gateways};
-pub use attach::Attach;
+pub use attach::{Attach, Probe};
+pub use claim::Claim;
 pub use dhcp::{Client, DhcpWord};
 pub use error::SpecError;
 pub use ifname::IfName;
