@@ -21,6 +21,7 @@ mod pid;
 mod pin;
 mod podman;
 mod process;
+mod running;
 #[cfg(test)]
 mod sleeper;
 
@@ -34,6 +35,7 @@ use error::Verdict;
 
 pub use error::{Refusal, TargetError};
 pub use process::Process;
+pub use running::running;
 
 /// How long all look-ups of one target together may take.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(2);

@@ -80,6 +80,28 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     names.filter(|name| docker::is_container_name(name)).collect()
 }
 
+/// Whom to ask for the containers that run, where that is not written in files.
+pub(super) fn lister(deadline: Deadline) -> Option<Engine> {
+    let host = std::env::var_os("CONTAINER_HOST").filter(|host| !host.is_empty());
+    if host.is_some() {
+        return docker::engine_of("CONTAINER_HOST", host.as_deref(), SOCKET).ok();
+    }
+    matches!(containers(deadline), Ok(None)).then(|| Engine::at(SOCKET))
+}
+
+/// The containers that run, root's and those of users.
+pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
+    let own = containers(deadline).ok().flatten().unwrap_or_default();
+    let folder = Folder::of_root("/run");
+    let runs = |container: &Container| {
+        deadline.check(String::new).is_ok()
+            && matches!(oci::init(&folder, &container.id), Ok(Init::Running(_)))
+    };
+    let own = own.into_iter().filter(runs).flat_map(|container| container.names);
+    let own = own.map(|name| (name, String::new()));
+    own.chain(conmon::running(deadline)).filter(|(name, _)| docker::is_container_name(name)).collect()
+}
+
 /// All containers of root; `None` when Podman never ran.
 fn containers(deadline: Deadline) -> Result<Option<Vec<Container>>, Refusal> {
     let mut all = None;
