@@ -15,12 +15,13 @@
 //!
 //! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`;
 //! [`machine`] holds the two namespaces with their sockets; [`commands`] has a file for each verb. [`dhcp`] has a client
-//! get a lease, in processes of their own.
+//! get a lease, in processes of their own. [`complete`] answers the completion scripts of the shells.
 
 pub mod apply;
 pub mod census;
 pub mod cli;
 pub mod commands;
+pub mod complete;
 pub mod dhcp;
 pub mod error;
 pub mod kernel;

@@ -3,7 +3,8 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs, shells};
+use super::shells::Shell;
+use super::words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs};
 
 /// Wires running Linux containers to networks.
 ///
@@ -209,7 +210,7 @@ Exit status: 0 done, 2 the words were wrong.
 ")]
     Completions {
         /// bash, zsh or fish
-        #[arg(value_parser = shells(), hide_possible_values = true)]
-        shell: clap_complete::Shell,
+        #[arg(value_enum, hide_possible_values = true)]
+        shell: Shell,
     },
 }

@@ -2,10 +2,11 @@
 //!
 //! PURE: from the words to [`Asked`] no system call is made. `args` and `words` hold the one description of the flags, from
 //! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out;
-//! `shells` makes the completion scripts.
+//! [`complete`] tells what can stand where the cursor of a shell is.
 
 mod args;
 mod classic;
+pub mod complete;
 mod pipework;
 mod shells;
 mod usage;
@@ -23,7 +24,7 @@ use crate::spec::{Attach, IfName, Sharing, SpecError, TargetWord, UplinkWord, Vl
 pub use args::Cli;
 use args::{Global, VerbArgs};
 pub use pipework::{SYNTAX, Style};
-pub use shells::{command_for_shells, completions};
+pub use shells::Shell;
 pub use words::WaitFor;
 use words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs};
 
@@ -220,7 +221,7 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
         VerbArgs::Route(words) => tool(&["ip", "route"], words)?,
         VerbArgs::Rule(words) => tool(&["ip", "rule"], words)?,
         VerbArgs::Tc(words) => tool(&["tc"], words)?,
-        VerbArgs::Completions { shell } => Verb::Show(completions(shell)),
+        VerbArgs::Completions { shell } => Verb::Show(shell.script().to_owned()),
     };
     Ok(Asked { verb, verbosity: cli.global.verbose, quiet: cli.global.quiet })
 }
