@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use support::{Docker, RPIPE, World, first_line};
+use support::{Docker, RPIPE, World, first_line, offered};
 
 /// The ways in which the scripts are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,8 @@ impl Shell {
         let mut typist = command
             .args([&source("tests/support/typist.py"), name])
             .env("PATH", path())
+            // What is slow here is the tests beside it.
+            .env("RPIPE_COMPLETION_LIMIT", "30000")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -109,6 +111,7 @@ impl Shell {
             .args(["--no-config", "-c", &program])
             .args(typed)
             .env("PATH", path())
+            .env("RPIPE_COMPLETION_LIMIT", "30000")
             .output()
             .unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -242,21 +245,14 @@ fn the_machine_is_known() {
         check(shell, |program| world.command(program), cases);
     }
     // What is shown beside the words.
-    let about = |words: &str| {
-        let mut words: Vec<_> = words.split(' ').collect();
-        words.splice(0..0, ["__complete", "zsh"]);
-        world.rpipe(&words).ok()
-    };
-    assert!(about("rpipe br").contains("\nbr0\tbridge, 192.168.0.1/24\n"), "{}", about("rpipe br"));
-    assert!(
-        about("rpipe br0 w").contains("\nweb\tdocker bb:1\nwork\tdocker bb:1\n"),
-        "{}",
-        about("rpipe br0 w")
-    );
-    assert!(about("rpipe detach web -i e").contains("\neth1\tveth on br0\n"));
-    assert!(about("rpipe ru").contains("\nrule\tShow or change the routing rules"));
+    let bridges = offered(&world, "rpipe br");
+    assert!(bridges.contains("\nbr0\tbridge, 192.168.0.1/24\n"), "{bridges}");
+    let containers = offered(&world, "rpipe br0 w");
+    assert!(containers.contains("\nweb\tdocker bb:1\nwork\tdocker bb:1\n"), "{containers}");
+    assert!(offered(&world, "rpipe detach web -i e").contains("\neth1\tveth on br0\n"));
+    assert!(offered(&world, "rpipe ru").contains("\nrule\tShow or change the routing rules"));
     let mac = world.ip_json("link show dev br0")[0]["address"].as_str().unwrap().to_owned();
-    assert!(about("rpipe mac:").contains(&format!("\nmac:{mac}\tbr0\n")));
+    assert!(offered(&world, "rpipe mac:").contains(&format!("\nmac:{mac}\tbr0\n")));
 }
 
 /// What the tab makes of a line that only one word fits.
@@ -342,25 +338,54 @@ fn names_are_never_run() {
 fn a_silent_engine_is_not_waited_for() {
     let world = World::new();
     world.ip("netns add red");
-    let silent = "import socket, time
-for path in ['/run/docker.sock', '/run/incus.sock']:
+    let engines = r#"
+import socket
+def listen(path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
-    globals()[path] = listener
-print('ready', flush=True)
-time.sleep(1000000)";
-    let mut daemon = world.command("python3").args(["-c", silent]).stdout(Stdio::piped()).spawn().unwrap();
+    return listener
+silent, talking = listen("/run/docker.sock"), listen("/run/incus.sock")
+print("ready", flush=True)
+body = b'{"metadata": [{"name": "blue", "type": "container", "status": "Running", "project": "default"}]}'
+asker, _ = talking.accept()
+asker.recv(4096)
+asker.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+silent.accept()
+silent.accept()
+"#;
+    let mut daemon = world
+        .command("python3")
+        .args(["-c", engines])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is needed");
     assert_eq!(first_line(&mut daemon), "ready");
-    let output = world
-        .command(RPIPE)
-        .env("INCUS_SOCKET", "/run/incus.sock")
-        .args(["__complete", "zsh", "rpipe", "br0", ""])
-        .output();
-    let said = String::from_utf8(output.unwrap().stdout).unwrap();
-    assert_eq!(said, "words\nred\tnetns\n");
+    let mut command = world.command(RPIPE);
+    command.env("INCUS_SOCKET", "/run/incus.sock").env("RPIPE_COMPLETION_LIMIT", "1500");
+    let output = command.args(["__complete", "zsh", "rpipe", "br0", ""]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "words\nblue\tlxd\nred\tnetns\n");
     daemon.kill().unwrap();
     daemon.wait().unwrap();
+}
+
+/// The VLANs that an uplink and a bridge have.
+#[test]
+#[ignore = "needs the guest's kernel"]
+fn vlans_that_are_in_use_are_known() {
+    let world = World::new();
+    world
+        .sh("ip link add card type veth peer name other
+             ip link add link card name card.30 type vlan id 30
+             ip link add br0 type bridge vlan_filtering 1
+             ip link set other master br0
+             bridge vlan add dev other vid 40-41")
+        .ok();
+    assert_eq!(offered(&world, "rpipe card netns:red 10.0.0.2/24 @"), "words\n@30\tVLAN 30, card.30\n");
+    assert_eq!(
+        offered(&world, "rpipe br0 netns:red 10.0.0.2/24 @"),
+        "words\n@40\tVLAN 40, in use on br0\n@41\tVLAN 41, in use on br0\n"
+    );
 }
 
 /// Who may not look into containers completes the rest.

@@ -23,6 +23,9 @@ const NAME: &str = "__complete";
 /// How long looking at the machine may take. An engine that answers does so in a tenth of it.
 const LIMIT: Duration = Duration::from_millis(200);
 
+/// The variable of the environment with another limit in milliseconds, for machines that are slow.
+const LIMIT_VARIABLE: &str = "RPIPE_COMPLETION_LIMIT";
+
 /// Answers a script, and tells the exit code; none for words of people.
 #[must_use]
 pub fn behind_the_scenes(args: &[OsString]) -> Option<u8> {
@@ -77,10 +80,11 @@ fn told(words: &[String], line: impl Fn(&Candidate) -> Option<String>) -> String
 
 /// What fits, and begins as the word does.
 fn candidates(position: &Position) -> Vec<Candidate> {
-    let end = Instant::now() + LIMIT;
+    let limit = std::env::var(LIMIT_VARIABLE).ok().and_then(|limit| limit.parse::<u16>().ok());
+    let limit = limit.map_or(LIMIT, |limit| Duration::from_millis(limit.into()));
     let mut found = position.words.clone();
     for kind in &position.kinds {
-        found.extend(of(*kind, position, end).unwrap_or_default());
+        found.extend(of(*kind, position, limit).unwrap_or_default());
     }
     found.retain(|one| one.word.starts_with(&position.begun) && is_plain(&one.word));
     for one in &mut found {
@@ -91,17 +95,19 @@ fn candidates(position: &Position) -> Vec<Candidate> {
 }
 
 /// What the machine has of a kind.
-fn of(kind: Kind, position: &Position, end: Instant) -> Option<Vec<Candidate>> {
+fn of(kind: Kind, position: &Position, limit: Duration) -> Option<Vec<Candidate>> {
     let begun = &position.begun;
     let uplink = || position.uplink.as_deref();
     Some(match kind {
         Kind::Uplink => uplink::all(begun)?,
-        Kind::Target => target::running(begun, LIMIT)
+        Kind::Target => target::running(begun, limit)
             .into_iter()
             .map(|(word, about)| Candidate::new(word, about))
             .collect(),
         Kind::Address => {
-            let around = uplink().and_then(|uplink| uplink::surroundings(uplink, end)).unwrap_or_default();
+            let around = uplink()
+                .and_then(|uplink| uplink::surroundings(uplink, Instant::now() + limit))
+                .unwrap_or_default();
             address::suggestions(begun, &around)
         }
         Kind::LinkAddress => {
@@ -117,7 +123,7 @@ fn of(kind: Kind, position: &Position, end: Instant) -> Option<Vec<Candidate>> {
         Kind::IfName => inside::interfaces(
             position.target.as_deref(),
             position.verb != "wait",
-            LIMIT,
+            limit,
             &NetNs::own().ok()?,
         ),
         Kind::File | Kind::Command => return None,

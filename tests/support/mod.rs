@@ -21,7 +21,7 @@ mod world;
 
 pub use containerd::Containerd;
 pub use docker::Docker;
-pub use life::{lives_and_dies, until};
+pub use life::{lives_and_dies, offered, until};
 pub use lxc::Lxc;
 pub use lxd::{LXD_DIR, Lxd};
 pub use nspawn::Nspawn;
