@@ -22,12 +22,12 @@ pub fn lives_and_dies(world: &World, target: &str, pid: &str, die: impl FnOnce()
     Container::of(world, "1").pings("10.9.0.2");
     inside.pings("10.9.0.1");
     // Completion knows the living.
-    let word = format!("{}:{}", report["runtime"].as_str().unwrap(), report["target"].as_str().unwrap());
+    let named = format!("{}:{}", report["runtime"].as_str().unwrap(), report["target"].as_str().unwrap());
     let is_offered = || {
-        let offered = offered(world, &format!("rpipe br9 {}", &word[..=word.find(':').unwrap()]));
-        offered.lines().any(|line| line.split('\t').next() == Some(&word))
+        let offered = offered(world, &format!("rpipe br9 {}", &named[..=named.find(':').unwrap()]));
+        offered.lines().any(|line| line.split('\t').next() == Some(&named))
     };
-    assert!(is_offered(), "{word}");
+    assert!(is_offered(), "{named}");
     die();
     let host_ifname = report["host_ifname"].as_str().expect("a veth");
     until(&format!("{host_ifname} goes with its container"), || {
@@ -40,7 +40,7 @@ pub fn lives_and_dies(world: &World, target: &str, pid: &str, die: impl FnOnce()
         state.lines().filter(|line| !line.contains(" l /proc/")).collect::<Vec<_>>().join("\n")
     };
     assert_same(&swept(before), &swept(snapshot(world, &[])), &refusal);
-    assert!(!is_offered(), "{word}");
+    assert!(!is_offered(), "{named}");
     (report, refusal)
 }
 
