@@ -274,6 +274,10 @@ fn the_word_is_put_in_its_place() {
         ("rpipe completions f", "rpipe completions fish "),
     ];
     for shell in SHELLS {
+        let mut typed = typed.to_vec();
+        if matches!(shell, Shell::BashCompletion | Shell::Zsh) {
+            typed.push(("sudo rpipe run br0 10.9.0.2/24@", "sudo rpipe run br0 10.9.0.2/24@10.9.0.1 "));
+        }
         let lines: Vec<_> = typed.iter().map(|(line, _)| *line).collect();
         for ((typed, expected), answer) in
             typed.iter().zip(shell.type_in(world.command("python3"), &lines, false))

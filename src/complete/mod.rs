@@ -65,9 +65,11 @@ fn told(words: &[String], line: impl Fn(&Candidate) -> Option<String>) -> String
     if position.kinds.contains(&Kind::Command) {
         return "command\n".to_owned();
     }
+    if position.kinds.contains(&Kind::File) && !position.begun.starts_with('-') {
+        return "files\n".to_owned();
+    }
     let found = candidates(&position);
-    let mut text =
-        if position.kinds.contains(&Kind::File) && found.is_empty() { "files" } else { "words" }.to_owned();
+    let mut text = "words".to_owned();
     for one in &found {
         if let Some(line) = line(one) {
             text.push('\n');
@@ -84,7 +86,9 @@ fn candidates(position: &Position) -> Vec<Candidate> {
     let limit = limit.map_or(LIMIT, |limit| Duration::from_millis(limit.into()));
     let mut found = position.words.clone();
     for kind in &position.kinds {
-        found.extend(of(*kind, position, limit).unwrap_or_default());
+        let words = of(*kind, position, limit).unwrap_or_default();
+        // No name that somebody chose becomes a flag.
+        found.extend(words.into_iter().filter(|one| !one.word.starts_with('-')));
     }
     found.retain(|one| one.word.starts_with(&position.begun) && is_plain(&one.word));
     for one in &mut found {

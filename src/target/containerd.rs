@@ -100,8 +100,7 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
 }
 
 /// The containers that run, each with its namespace; Docker's and those of pods have other names.
-pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
-    let all = containers(deadline).unwrap_or_default();
+pub(super) fn running(all: &[Container], deadline: Deadline) -> Vec<(String, String)> {
     let own = all.iter().filter(|one| !matches!(one.namespace.as_str(), "moby" | "k8s.io"));
     let running = own.filter(|one| one.runs() && deadline.check(String::new).is_ok());
     running.map(|one| (one.own_name(), format!("in namespace {}", one.namespace))).collect()

@@ -71,8 +71,7 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
 }
 
 /// The pods that run, each with its namespace.
-pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
-    let all = containerd::containers(deadline).unwrap_or_default();
+pub(super) fn running(all: &[Container], deadline: Deadline) -> Vec<(String, String)> {
     let pods = all.iter().filter(|one| one.is_sandbox() && one.runs() && deadline.check(String::new).is_ok());
     pods.map(|pod| (pod.says(POD).to_owned(), format!("pod of {}", pod.says(NAMESPACE)))).collect()
 }

@@ -80,26 +80,24 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     names.filter(|name| docker::is_container_name(name)).collect()
 }
 
-/// Whom to ask for the containers that run, where that is not written in files.
-pub(super) fn lister(deadline: Deadline) -> Option<Engine> {
+/// The containers that run, root's and those of users, and whom to ask for more, where not all of it is written in files.
+pub(super) fn running(deadline: Deadline) -> (Vec<(String, String)>, Option<Engine>) {
     let host = std::env::var_os("CONTAINER_HOST").filter(|host| !host.is_empty());
-    if host.is_some() {
-        return docker::engine_of("CONTAINER_HOST", host.as_deref(), SOCKET).ok();
-    }
-    matches!(containers(deadline), Ok(None)).then(|| Engine::at(SOCKET))
-}
-
-/// The containers that run, root's and those of users.
-pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
-    let own = containers(deadline).ok().flatten().unwrap_or_default();
+    let (own, engine) = match host {
+        Some(_) => (None, docker::engine_of("CONTAINER_HOST", host.as_deref(), SOCKET).ok()),
+        None => match containers(deadline) {
+            Ok(None) => (None, Some(Engine::at(SOCKET))),
+            all => (all.ok().flatten(), None),
+        },
+    };
     let folder = Folder::of_root("/run");
     let runs = |container: &Container| {
         deadline.check(String::new).is_ok()
             && matches!(oci::init(&folder, &container.id), Ok(Init::Running(_)))
     };
-    let own = own.into_iter().filter(runs).flat_map(|container| container.names);
-    let own = own.map(|name| (name, String::new()));
-    own.chain(conmon::running(deadline)).filter(|(name, _)| docker::is_container_name(name)).collect()
+    let own = own.unwrap_or_default().into_iter().filter(runs).flat_map(|container| container.names);
+    let all = own.map(|name| (name, String::new())).chain(conmon::running(deadline));
+    (all.filter(|(name, _)| docker::is_container_name(name)).collect(), engine)
 }
 
 /// All containers of root; `None` when Podman never ran.

@@ -3,11 +3,12 @@
 //! IO, read-only. What is written in files is read first; then all engines are asked at the same time, so that one that
 //! does not answer takes nothing from the others. Whoever cannot be asked has none.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::engine::{Deadline, Engine};
-use super::{conmon, containerd, cri, docker, lxc, lxd, netns, nspawn, oci, podman};
+use super::{containerd, cri, docker, lxc, lxd, netns, nspawn, oci, podman};
 use crate::spec::Runtime;
 
 /// The words for the containers that run, each with a few about it. One that begins with a runtime and a colon is completed
@@ -45,6 +46,10 @@ fn look(asked: &[Runtime], bare: bool, limit: Duration) -> Vec<(Runtime, String,
     // What lies in files must not use up the time of the engines.
     let in_files = Deadline::after(limit / 2);
     let mut found = Vec::new();
+    // Both of its runtimes read the same files.
+    let once = OnceCell::new();
+    let of_containerd =
+        || once.get_or_init(|| containerd::containers(in_files).unwrap_or_default()).as_slice();
     let mut engines: Vec<(Runtime, Engine, &'static str)> = Vec::new();
     for runtime in asked.iter().copied() {
         let listed = match runtime {
@@ -52,15 +57,13 @@ fn look(asked: &[Runtime], bare: bool, limit: Duration) -> Vec<(Runtime, String,
                 engines.extend(docker::lister().map(|engine| (runtime, engine, docker::LIST)));
                 continue;
             }
-            Runtime::Podman => match podman::lister(in_files) {
-                Some(engine) => {
-                    engines.push((runtime, engine, docker::LIST));
-                    conmon::running(in_files)
-                }
-                None => podman::running(in_files),
-            },
-            Runtime::Containerd => containerd::running(in_files),
-            Runtime::Cri => cri::running(in_files),
+            Runtime::Podman => {
+                let (running, engine) = podman::running(in_files);
+                engines.extend(engine.map(|engine| (runtime, engine, docker::LIST)));
+                running
+            }
+            Runtime::Containerd => containerd::running(of_containerd(), in_files),
+            Runtime::Cri => cri::running(of_containerd(), in_files),
             Runtime::Lxc => lxc::running(in_files),
             Runtime::Lxd => {
                 engines.extend(lxd::listers().into_iter().map(|engine| (runtime, engine, lxd::LIST)));

@@ -94,6 +94,20 @@ fn every_flag_and_verb_has_a_word_about_it() {
 }
 
 #[test]
+fn a_value_is_known_by_its_name() {
+    let of = |name: &'static str| {
+        let (words, kinds) = meaning(&Arg::new("x").value_name(name));
+        (words.into_iter().map(|one| one.word).collect::<Vec<_>>().join(" "), kinds)
+    };
+    let none = String::new;
+    assert_eq!(of("FILE|-"), ("-".to_owned(), vec![Kind::File]));
+    assert_eq!(of("TARGET|UPLINK"), (none(), vec![Kind::Target, Kind::Uplink]));
+    assert_eq!(of("HOST_IFNAME"), (none(), vec![]));
+    assert_eq!(of("auto|always|never"), ("auto always never".to_owned(), vec![]));
+    assert_eq!(of("SECONDS"), (none(), vec![]));
+}
+
+#[test]
 fn no_words_are_too_strange() {
     for line in [
         "",
