@@ -29,9 +29,11 @@ const LIMIT_VARIABLE: &str = "RPIPE_COMPLETION_LIMIT";
 /// Answers a script, and tells the exit code; none for words of people.
 #[must_use]
 pub fn behind_the_scenes(args: &[OsString]) -> Option<u8> {
-    let is_asked = args.get(1)? == NAME && Style::of(args) == Style::Rpipe;
+    if args.get(1)? != NAME || Style::of(args) != Style::Rpipe {
+        return None;
+    }
     let words: Vec<_> = args.get(2..)?.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let (shell, words) = words.split_first().filter(|_| is_asked)?;
+    let (shell, words) = words.split_first()?;
     let text = answer(shell, words);
     // Nobody is left to be told when the shell has gone.
     let _ = std::io::stdout().write_all(text.as_bytes());

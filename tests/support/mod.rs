@@ -16,6 +16,7 @@ mod nspawn;
 mod oci;
 mod ovs;
 mod podman;
+mod shells;
 mod snapshot;
 mod world;
 
@@ -28,6 +29,7 @@ pub use nspawn::Nspawn;
 pub use oci::{Bundle, kill};
 pub use ovs::{IN_USERSPACE, Ovs, fails, replace_vsctl, rpipe_with_path, unchanged, with_vsctl};
 pub use podman::Podman;
+pub use shells::{SHELLS, Shell, source};
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
     Called, Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag,
