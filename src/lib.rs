@@ -15,7 +15,7 @@
 //!
 //! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`;
 //! [`machine`] holds the two namespaces with their sockets, [`session`] what outlives a line of a batch; [`commands`] has a file for each verb. [`dhcp`] has a client
-//! get a lease, in processes of their own.
+//! get a lease, in processes of their own. [`complete`] answers the completion scripts of the shells.
 
 pub mod apply;
 pub mod carry;
@@ -23,6 +23,7 @@ pub mod census;
 pub mod cli;
 pub mod colour;
 pub mod commands;
+pub mod complete;
 pub mod conflict;
 pub mod dhcp;
 pub mod error;

@@ -8,7 +8,9 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
-    if let Some(code) = rpipe::dhcp::behind_the_scenes(&args) {
+    if let Some(code) =
+        rpipe::dhcp::behind_the_scenes(&args).or_else(|| rpipe::complete::behind_the_scenes(&args))
+    {
         return ExitCode::from(code);
     }
     let style = rpipe::cli::Style::of(&args);

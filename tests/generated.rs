@@ -1,4 +1,4 @@
-//! Man pages and completion scripts are made of the one description of the words, and committed: this compares.
+//! Man pages are made of the one description of the words, and committed: this compares.
 //!
 //! `RPIPE_REGENERATE=1 cargo test --test generated` writes them.
 
@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Program, Stdio};
 
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
 use clap_mangen::Man;
 
 /// The date in the foot of the pages: when their words last changed.
@@ -22,15 +21,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every generated file with its content.
-fn generated() -> Vec<(PathBuf, String)> {
-    let scripts = [("rpipe.bash", Shell::Bash), ("_rpipe", Shell::Zsh), ("rpipe.fish", Shell::Fish)];
-    let scripts =
-        scripts.map(|(name, shell)| (root().join("completions").join(name), rpipe::cli::completions(shell)));
-    scripts.into_iter().chain(pages()).collect()
-}
-
-/// The pages: rpipe.1 and one for each verb.
+/// The pages with their content: rpipe.1 and one for each verb.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut cli = rpipe::cli::Cli::command().disable_help_subcommand(true);
     cli.build();
@@ -179,7 +170,7 @@ fn escaped(text: &str) -> String {
 fn committed_files_are_what_the_description_says() {
     let write = std::env::var_os("RPIPE_REGENERATE").is_some();
     let mut stale = Vec::new();
-    for (path, content) in generated() {
+    for (path, content) in pages() {
         if write {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, &content).unwrap();
@@ -196,12 +187,10 @@ fn committed_files_are_what_the_description_says() {
 
 #[test]
 fn nothing_else_lies_beside_them() {
-    let known: Vec<_> = generated().into_iter().map(|(path, _)| path).collect();
-    for directory in ["man", "completions"] {
-        for entry in fs::read_dir(root().join(directory)).unwrap() {
-            let path = entry.unwrap().path();
-            assert!(path.is_dir() || known.contains(&path), "{} is left over", path.display());
-        }
+    let known: Vec<_> = pages().into_iter().map(|(path, _)| path).collect();
+    for entry in fs::read_dir(root().join("man")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.is_dir() || known.contains(&path), "{} is left over", path.display());
     }
 }
 

@@ -5,8 +5,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::colour::When;
 
+use super::shells::Shell;
 use super::words::{
-    AttachArgs, BatchArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs, shells,
+    AttachArgs, BatchArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs,
 };
 
 /// Wires running Linux containers to networks.
@@ -250,7 +251,7 @@ Exit status: 0 done, 2 the words were wrong.
 ")]
     Completions {
         /// bash, zsh or fish
-        #[arg(value_parser = shells(), hide_possible_values = true)]
-        shell: clap_complete::Shell,
+        #[arg(value_enum, hide_possible_values = true)]
+        shell: Shell,
     },
 }

@@ -31,15 +31,14 @@ const WITH_A_VALUE: &str = "--timeout";
 /// Flags that stand alone.
 const ALONE: [&str; 4] = ["-h", "--help", "-V", "--version"];
 
-/// Puts `attach` in where the verb is left out: before the first word that is neither a flag of all verbs nor
-/// a verb.
-pub fn with_verb(mut args: Vec<OsString>, style: Style) -> Vec<OsString> {
-    let is = |word: &OsStr, list: &[&str]| list.iter().any(|known| word == *known);
+/// Where the verb stands, or is left out: the first word behind the program's name that is no flag of all verbs.
+pub(super) fn place(args: &[OsString]) -> Option<usize> {
     let verbose = |word: &OsStr| {
         word.to_str()
             .and_then(|word| word.strip_prefix('-'))
             .is_some_and(|flags| !flags.is_empty() && flags.bytes().all(|flag| matches!(flag, b'v' | b'q')))
     };
+    let is = |word: &OsStr, list: &[&str]| list.iter().any(|known| word == *known);
     let of_colour =
         |word: &OsStr| word.to_str().is_some_and(|word| word.starts_with("--colo") && word.contains('='));
     let before = |i: usize| {
@@ -50,8 +49,14 @@ pub fn with_verb(mut args: Vec<OsString>, style: Style) -> Vec<OsString> {
             || of_colour(word)
             || verbose(word)
     };
-    let place = (1..args.len()).find(|&i| !before(i));
-    let Some(place) = place else { return args };
+    (1..args.len()).find(|&i| !before(i))
+}
+
+/// Puts `attach` in where the verb is left out: before the first word that is neither a flag of all verbs nor
+/// a verb.
+pub fn with_verb(mut args: Vec<OsString>, style: Style) -> Vec<OsString> {
+    let is = |word: &OsStr, list: &[&str]| list.iter().any(|known| word == *known);
+    let Some(place) = place(&args) else { return args };
     if args[place] == "--wait" {
         args[place] = "wait".into();
     } else if is(&args[place], &PASSED_ON) {

@@ -2,11 +2,12 @@
 //!
 //! PURE: from the words to [`Asked`] no system call is made. `args` and `words` hold the one description of the flags, from
 //! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out;
-//! `shells` makes the completion scripts.
+//! [`complete`] tells what can stand where the cursor of a shell is.
 
 mod args;
 mod batch;
 mod classic;
+pub mod complete;
 mod order;
 mod pipework;
 mod shells;
@@ -28,7 +29,7 @@ pub use args::Cli;
 use args::{Global, VerbArgs};
 pub use batch::{BatchReader, MOST_BYTES};
 pub use pipework::{SYNTAX, Style};
-pub use shells::{command_for_shells, completions};
+pub use shells::Shell;
 pub use words::WaitFor;
 use words::{
     AttachArgs, BatchArgs, DetachArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs,
@@ -260,7 +261,7 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
         VerbArgs::Route(words) => tool(&["ip", "route"], words)?,
         VerbArgs::Rule(words) => tool(&["ip", "rule"], words)?,
         VerbArgs::Tc(words) => tool(&["tc"], words)?,
-        VerbArgs::Completions { shell } => Verb::Show(completions(shell)),
+        VerbArgs::Completions { shell } => Verb::Show(shell.script().to_owned()),
     };
     let Global { verbose, quiet, colour } = cli.global;
     Ok(Asked { verb, verbosity: verbose, quiet, colour: colour.unwrap_or_default() })

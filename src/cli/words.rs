@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 /// What `attach` and `run` say of the interface.
@@ -63,11 +62,6 @@ pub struct LinkArgs {
     /// Address family, as pipework wants it told; not needed, rpipe sees it from the address
     #[arg(short = 'a', long = "family", value_name = "4|6", value_parser = family)]
     pub family: Option<u8>,
-}
-
-/// The shells whose scripts are tested.
-pub(super) fn shells() -> impl TypedValueParser<Value = clap_complete::Shell> {
-    PossibleValuesParser::new(["bash", "zsh", "fish"]).try_map(|word| word.parse::<clap_complete::Shell>())
 }
 
 fn family(word: &str) -> Result<u8, &'static str> {

@@ -56,5 +56,5 @@ pub use rule::{add_rule, delete_rule, rules};
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
 pub use survey::{SeenRoute, addresses, every_address, routes};
-pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports};
+pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports, vlans_of_bridge};
 pub use watch::Watch;

@@ -1,5 +1,7 @@
 //! VLANs of bridge ports, as `bridge vlan` shows and changes them.
 
+use std::collections::BTreeSet;
+
 use netlink_packet_core::NlasIterator;
 use netlink_packet_route::link::{BridgeVlanInfoFlags, LinkAttribute, LinkExtentMask};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -37,47 +39,55 @@ pub fn leave_vlan(port: u32, vlan: u16) -> Request {
 /// # Errors
 /// The kernel's refusal.
 pub fn vlan_has_ports(socket: &mut RouteSocket, bridge: u32, vlan: u16) -> Result<bool, KernelError> {
+    Ok(vlans_of_bridge(socket, bridge)?.contains(&vlan))
+}
+
+/// The VLANs in which the bridge or one of its ports is. Equal to `bridge vlan show`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn vlans_of_bridge(socket: &mut RouteSocket, bridge: u32) -> Result<BTreeSet<u16>, KernelError> {
     let mut message =
         LinkMessageBuilder::<LinkUnspec>::default().interface_family(AddressFamily::Bridge).build();
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
     let request = Request::new(&RouteNetlinkMessage::GetLink(message), 0);
-    let found = socket.dump(&request, |payload| port_carries(payload, bridge, vlan).then_some(()))?;
-    Ok(!found.is_empty())
+    let found = socket.dump(&request, |payload| Some(vlans_of_port(payload, bridge)))?;
+    Ok(found.into_iter().flatten().collect())
 }
 
-/// Whether this answer is of a port of that bridge, or of the bridge, and lists that VLAN.
-fn port_carries(payload: &[u8], bridge: u32, vlan: u16) -> bool {
+/// The VLANs in this answer when it is of a port of that bridge, or of the bridge.
+fn vlans_of_port(payload: &[u8], bridge: u32) -> Vec<u16> {
     let index = payload.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
-    let (mut belongs, mut carries) = (index == Some(bridge), false);
+    let (mut belongs, mut vlans) = (index == Some(bridge), Vec::new());
     for attribute in attributes(payload, HEADER) {
         // The nesting flag in the highest bits is not part of the number.
         match attribute.kind() & 0x3fff {
             MASTER => {
                 belongs |= number(attribute.value()) == Some(bridge);
             }
-            AF_SPEC => carries |= lists(attribute.value(), vlan),
+            AF_SPEC => vlans.extend(listed(attribute.value())),
             _ => {}
         }
     }
-    belongs && carries
+    vlans.retain(|_| belongs);
+    vlans
 }
 
-/// Whether a list of VLANs and ranges of VLANs has this one.
-fn lists(specs: &[u8], vlan: u16) -> bool {
-    let mut begin = None;
+/// The VLANs of a list of VLANs and ranges of VLANs.
+fn listed(specs: &[u8]) -> Vec<u16> {
+    let (mut vlans, mut begin) = (Vec::new(), None);
     for spec in NlasIterator::new(specs).flatten().filter(|spec| spec.kind() == VLAN_INFO) {
         let Some([a, b, c, d]) = spec.value().first_chunk().copied() else { continue };
-        let (flags, id) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
+        // A number has 12 bits.
+        let (flags, id) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]) & 0xfff);
         if flags & RANGE_BEGIN != 0 {
             begin = Some(id);
             continue;
         }
         let first = if flags & RANGE_END != 0 { begin.take().unwrap_or(id) } else { id };
-        if (first..=id).contains(&vlan) {
-            return true;
-        }
+        vlans.extend(first..=id);
     }
-    false
+    vlans
 }
 
 #[cfg(test)]
@@ -93,10 +103,9 @@ mod tests {
             bytes
         };
         let list = [info(6, 1), info(RANGE_BEGIN, 10), info(RANGE_END, 20), info(0, 30)].concat();
-        let found: Vec<_> = (0..40).filter(|vlan| lists(&list, *vlan)).collect();
-        assert_eq!(found, [1, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 30]);
+        assert_eq!(listed(&list), [1, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 30]);
         for end in 0..list.len() {
-            lists(&list[..end], 40);
+            listed(&list[..end]);
         }
     }
 }

@@ -47,6 +47,12 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     monitors.into_iter().filter_map(|monitor| monitor.name).collect()
 }
 
+/// The same with whose they are.
+pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
+    let monitors = monitors(deadline).unwrap_or_default();
+    monitors.into_iter().filter_map(|one| Some((one.name?, format!("of user {}", one.owner)))).collect()
+}
+
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }

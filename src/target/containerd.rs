@@ -82,8 +82,7 @@ pub(super) fn the_one<'a>(
         [] => Err(Refusal::NoContainer),
         [one] => Ok(one),
         several => {
-            let runs = |container: &&&Container| matches!(container.init(), Ok(Init::Running(_)));
-            let running: Vec<_> = several.iter().filter(runs).collect();
+            let running: Vec<_> = several.iter().filter(|container| container.runs()).collect();
             match running[..] {
                 [one] => Ok(one),
                 [] => several.first().copied().ok_or(Refusal::NoContainer),
@@ -98,6 +97,13 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     let all = containers(deadline).unwrap_or_default();
     let all = all.iter().filter(|container| container.namespace != "moby");
     all.map(Container::own_name).filter(|name| docker::is_container_name(name)).collect()
+}
+
+/// The containers that run, each with its namespace; Docker's and those of pods have other names.
+pub(super) fn running(all: &[Container], deadline: Deadline) -> Vec<(String, String)> {
+    let own = all.iter().filter(|one| !matches!(one.namespace.as_str(), "moby" | "k8s.io"));
+    let running = own.filter(|one| one.runs() && deadline.check(String::new).is_ok());
+    running.map(|one| (one.own_name(), format!("in namespace {}", one.namespace))).collect()
 }
 
 /// All containers of all namespaces.
@@ -143,6 +149,10 @@ impl Container {
             Init::Ended => Err(Refusal::NotRunning { state: "stopped".to_owned(), name }),
             Init::Unknown => Err(Refusal::NoState { path: self.runtime_root()?.below(&self.id).shown() }),
         }
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.init(), Ok(Init::Running(_)))
     }
 
     fn init(&self) -> Result<Init, Refusal> {

@@ -69,3 +69,9 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     let pods = all.iter().filter(|container| container.is_sandbox());
     pods.map(|pod| pod.says(POD).to_owned()).filter(|name| name.parse::<EntryName>().is_ok()).collect()
 }
+
+/// The pods that run, each with its namespace.
+pub(super) fn running(all: &[Container], deadline: Deadline) -> Vec<(String, String)> {
+    let pods = all.iter().filter(|one| one.is_sandbox() && one.runs() && deadline.check(String::new).is_ok());
+    pods.map(|pod| (pod.says(POD).to_owned(), format!("pod of {}", pod.says(NAMESPACE)))).collect()
+}

@@ -18,6 +18,9 @@ use crate::spec::Runtime;
 /// Where the engine listens unless told otherwise.
 const SOCKET: &str = "/var/run/docker.sock";
 
+/// The question for the containers that run. Equal to `docker ps`.
+pub(super) const LIST: &str = "/containers/json";
+
 /// A container as the engine describes it; what else it tells is ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -54,6 +57,10 @@ struct HostConfig {
 struct Listed {
     #[serde(default)]
     names: Vec<String>,
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    host_config: HostConfig,
 }
 
 /// Trouble in the engine's own words.
@@ -123,15 +130,25 @@ pub(super) fn find_at(
 
 /// The names of the containers that run, for the one who mistyped one.
 pub(super) fn names(deadline: Deadline) -> Vec<String> {
-    engine().and_then(|engine| names_at(&engine, deadline)).unwrap_or_default()
+    let answer = engine().and_then(|engine| engine.get(LIST, deadline));
+    answer.map(|answer| listed(&answer).into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
 }
 
-pub(super) fn names_at(engine: &Engine, deadline: Deadline) -> Result<Vec<String>, Refusal> {
-    let answer = engine.get("/containers/json", deadline)?;
+/// Whom to ask for the containers that run.
+pub(super) fn lister() -> Option<Engine> {
+    engine().ok()
+}
+
+/// The containers in a list that have a network of their own, with their images.
+pub(super) fn listed(answer: &Answer) -> Vec<(String, String)> {
     let listed: Vec<Listed> = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let names = listed.into_iter().flat_map(|listed| listed.names);
-    let names = names.map(|name| name.strip_prefix('/').unwrap_or(&name).to_owned());
-    Ok(names.filter(|name| is_container_name(name)).collect())
+    let wired = listed.into_iter().filter(|listed| listed.host_config.network_mode != "host");
+    let own = |name: &&String| !name.trim_start_matches('/').contains('/');
+    let named = wired.filter_map(|listed| {
+        let name = listed.names.iter().find(own)?;
+        Some((name.strip_prefix('/').unwrap_or(name).to_owned(), listed.image))
+    });
+    named.filter(|(name, _)| is_container_name(name)).collect()
 }
 
 /// One round trip: the container, and whose word it is.

@@ -145,6 +145,34 @@ impl Engine {
         })
     }
 
+    /// Asks several at the same time; the answers in that order, none from one that does not answer in time.
+    pub(super) fn ask_all(questions: Vec<(Self, &'static str)>, deadline: Deadline) -> Vec<Option<Answer>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let Ok(runtime) = runtime else { return Vec::new() };
+        runtime.block_on(async {
+            let ask = |(engine, path): (Self, &'static str)| {
+                tokio::spawn(async move { timeout_at(deadline.end.into(), engine.exchange(path)).await })
+            };
+            let asked: Vec<_> = questions.into_iter().map(ask).collect();
+            let mut answers = Vec::new();
+            for answer in asked {
+                answers.push(answer.await.ok().and_then(|answer| answer.ok()?.ok()));
+            }
+            answers
+        })
+    }
+
+    /// Whether there is something that could be asked.
+    pub(super) fn is_here(&self) -> bool {
+        exists(&self.socket)
+    }
+
+    /// One question over a connection of its own.
+    async fn exchange(&self, path: &str) -> Result<Answer, Refusal> {
+        let (mut sender, owner) = self.connect().await?;
+        self.ask(&mut sender, owner, path).await
+    }
+
     /// A connection, and the user who serves it.
     async fn connect(&self) -> Result<(SendRequest<Empty<Bytes>>, u32), Refusal> {
         let stream = UnixStream::connect(&self.socket)

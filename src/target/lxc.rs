@@ -5,6 +5,7 @@
 //! so the answer counts only with what the kernel says of its sender: it is root or the one to whom the folder belongs, it
 //! is in our own process namespace, and the process it names is its child.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{ErrorKind, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -70,6 +71,24 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
         .into_iter()
         .filter(|name| folder.below(name).exists() && name.parse::<EntryName>().is_ok())
         .collect()
+}
+
+/// The containers that run: those whose monitor's socket is there. Nobody is asked.
+pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
+    let Ok(folder) = containers() else { return Vec::new() };
+    let names = names(deadline);
+    // Most hosts have none.
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let sockets = fs::read("/proc/net/unix").unwrap_or_default();
+    let sockets = String::from_utf8_lossy(&sockets).into_owned();
+    let sockets: HashSet<_> =
+        sockets.lines().filter_map(|line| line.split_once(" @").map(|(_, name)| name)).collect();
+    let runs = |name: &String| {
+        sockets.contains(Container { folder: folder.clone(), name: name.clone() }.socket().as_str())
+    };
+    names.into_iter().filter(runs).map(|name| (name, String::new())).collect()
 }
 
 /// The folder of the containers.

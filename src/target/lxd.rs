@@ -47,6 +47,10 @@ struct Instance {
     /// The member of the cluster where it is; `none` without a cluster.
     #[serde(default)]
     location: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    project: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,6 +113,27 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
         Some(list.metadata?.into_iter().filter_map(name).filter(|name| is_instance_name(name)).collect())
     };
     engines().into_iter().filter_map(names).flatten().collect()
+}
+
+/// The question for all containers of all projects. Equal to `lxc list --all-projects`.
+pub(super) const LIST: &str = "/1.0/instances?recursion=1&all-projects=true";
+
+/// Whom to ask for them.
+pub(super) fn listers() -> Vec<Engine> {
+    engines()
+}
+
+/// The containers in a list that run.
+pub(super) fn listed(answer: &Answer) -> Vec<(String, String)> {
+    let list: Option<Reply<Vec<Instance>>> = serde_json::from_slice(&answer.body).ok();
+    let list = list.and_then(|list| list.metadata).unwrap_or_default();
+    let runs =
+        |one: &Instance| one.kind == "container" && one.status == "Running" && is_instance_name(&one.name);
+    let name = |one: Instance| match one.project.as_str() {
+        "" | DEFAULT => one.name,
+        project => format!("{project}/{}", one.name),
+    };
+    list.into_iter().filter(runs).map(|one| (name(one), String::new())).collect()
 }
 
 /// Those that the environment names, as it does to their own commands, or the usual ones.

@@ -22,6 +22,7 @@ mod pid;
 mod pin;
 mod podman;
 mod process;
+mod running;
 #[cfg(test)]
 mod sleeper;
 
@@ -36,6 +37,7 @@ use error::Verdict;
 pub use connection::Engines;
 pub use error::{Refusal, TargetError};
 pub use process::Process;
+pub use running::running;
 
 /// How long all look-ups of one target together may take.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(2);

@@ -61,6 +61,14 @@ pub(super) fn names() -> Vec<String> {
     names.filter(|name| name.parse::<EntryName>().is_ok()).collect()
 }
 
+/// Those that can be asked for by a bare name, or with `netns:` before it.
+pub(super) fn running(bare: bool) -> Vec<(String, String)> {
+    let own = |name: &String| {
+        fs::symlink_metadata(Path::new(ENTRIES).join(name)).is_ok_and(|file| !file.is_symlink())
+    };
+    names().into_iter().filter(|name| !bare || own(name)).map(|name| (name, String::new())).collect()
+}
+
 /// Whether the entry is there and is no link.
 fn own_entry(entries: &Path, entry: &EntryName) -> Result<(), Refusal> {
     let path = entries.join(entry.as_str());

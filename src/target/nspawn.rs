@@ -68,6 +68,16 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     names.into_iter().filter(|name| is_machine_name(name)).collect()
 }
 
+/// The containers among them.
+pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
+    let machines = Folder::of_root(MACHINES);
+    let is_container = |name: &String| {
+        let machine = Machine::open(&machines, name).ok().flatten();
+        machine.is_some_and(|machine| machine.class == "container")
+    };
+    names(deadline).into_iter().filter(is_container).map(|name| (name, String::new())).collect()
+}
+
 /// What machined lets a machine be called: a host name (`hostname_is_valid`). The host itself is `.host` there.
 fn is_machine_name(name: &str) -> bool {
     (1..=64).contains(&name.len())

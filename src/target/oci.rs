@@ -143,6 +143,18 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     names.filter(|name| docker::is_container_name(name)).collect()
 }
 
+/// Those that run, but for the ones of engines, which have better names than 64 digits.
+pub(super) fn running(deadline: Deadline) -> Vec<(String, String)> {
+    let folder = Folder::of_root("/run");
+    let is_engines = |id: &str| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let runs = |id: &String| {
+        !is_engines(id)
+            && deadline.check(String::new).is_ok()
+            && matches!(init(&folder, id), Ok(Init::Running(_)))
+    };
+    names(deadline).into_iter().filter(runs).map(|id| (id, String::new())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

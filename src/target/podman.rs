@@ -80,6 +80,26 @@ pub(super) fn names(deadline: Deadline) -> Vec<String> {
     names.filter(|name| docker::is_container_name(name)).collect()
 }
 
+/// The containers that run, root's and those of users, and whom to ask for more, where not all of it is written in files.
+pub(super) fn running(deadline: Deadline) -> (Vec<(String, String)>, Option<Engine>) {
+    let host = std::env::var_os("CONTAINER_HOST").filter(|host| !host.is_empty());
+    let (own, engine) = match host {
+        Some(_) => (None, docker::engine_of("CONTAINER_HOST", host.as_deref(), SOCKET).ok()),
+        None => match containers(deadline) {
+            Ok(None) => (None, Some(Engine::at(SOCKET))),
+            all => (all.ok().flatten(), None),
+        },
+    };
+    let folder = Folder::of_root("/run");
+    let runs = |container: &Container| {
+        deadline.check(String::new).is_ok()
+            && matches!(oci::init(&folder, &container.id), Ok(Init::Running(_)))
+    };
+    let own = own.unwrap_or_default().into_iter().filter(runs).flat_map(|container| container.names);
+    let all = own.map(|name| (name, String::new())).chain(conmon::running(deadline));
+    (all.filter(|(name, _)| docker::is_container_name(name)).collect(), engine)
+}
+
 /// All containers of root; `None` when Podman never ran.
 fn containers(deadline: Deadline) -> Result<Option<Vec<Container>>, Refusal> {
     let mut all = None;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::snapshot::{assert_same, snapshot};
-use super::world::{Container, World, addresses};
+use super::world::{Container, RPIPE, World, addresses, finish};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -21,6 +21,13 @@ pub fn lives_and_dies(world: &World, target: &str, pid: &str, die: impl FnOnce()
     assert_eq!(addresses(&inside.link("eth9")), ["10.9.0.2/24"]);
     Container::of(world, "1").pings("10.9.0.2");
     inside.pings("10.9.0.1");
+    // Completion knows the living.
+    let named = format!("{}:{}", report["runtime"].as_str().unwrap(), report["target"].as_str().unwrap());
+    let is_offered = || {
+        let offered = offered(world, &format!("rpipe br9 {}", &named[..=named.find(':').unwrap()]));
+        offered.lines().any(|line| line.split('\t').next() == Some(&named))
+    };
+    assert!(is_offered(), "{named}");
     die();
     let host_ifname = report["host_ifname"].as_str().expect("a veth");
     until(&format!("{host_ifname} goes with its container"), || {
@@ -33,7 +40,17 @@ pub fn lives_and_dies(world: &World, target: &str, pid: &str, die: impl FnOnce()
         state.lines().filter(|line| !line.contains(" l /proc/")).collect::<Vec<_>>().join("\n")
     };
     assert_same(&swept(before), &swept(snapshot(world, &[])), &refusal);
+    assert!(!is_offered(), "{named}");
     (report, refusal)
+}
+
+/// What a shell gets to show for a line up to the cursor, however long it takes: below `words` a line for each, behind a
+/// tab what it is.
+#[track_caller]
+pub fn offered(world: &World, line: &str) -> String {
+    let mut command = world.command(RPIPE);
+    command.env("RPIPE_COMPLETION_LIMIT", PATIENCE.as_millis().to_string());
+    finish(command.args(["__complete", "zsh"]).args(line.split(' '))).ok()
 }
 
 /// Waits for something that must become so.

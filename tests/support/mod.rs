@@ -16,18 +16,20 @@ mod nspawn;
 mod oci;
 mod ovs;
 mod podman;
+mod shells;
 mod snapshot;
 mod world;
 
 pub use containerd::Containerd;
 pub use docker::Docker;
-pub use life::{lives_and_dies, until};
+pub use life::{lives_and_dies, offered, until};
 pub use lxc::Lxc;
 pub use lxd::{LXD_DIR, Lxd};
 pub use nspawn::Nspawn;
 pub use oci::{Bundle, kill};
 pub use ovs::{IN_USERSPACE, Ovs, fails, replace_vsctl, rpipe_with_path, unchanged, with_vsctl};
 pub use podman::Podman;
+pub use shells::{SHELLS, Shell, source};
 pub use snapshot::{assert_same, snapshot};
 pub use world::{
     Called, Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag,
