@@ -115,9 +115,16 @@ pub enum Error {
         /// The interface.
         ifname: String,
         /// What is still missing.
-        missing: &'static str,
+        missing: String,
         /// How long it was waited for.
         limit: Duration,
+    },
+    /// The container died while it was being waited for.
+    Ended {
+        /// The interface.
+        ifname: String,
+        /// The target's name.
+        target: String,
     },
     /// A command that cannot be started.
     Command {
@@ -243,6 +250,9 @@ impl fmt::Display for Error {
             }
             Self::TimedOut { ifname, missing, limit } => {
                 write!(f, "waiting for {ifname}: {missing} after {limit:?}")
+            }
+            Self::Ended { ifname, target } => {
+                write!(f, "waiting for {ifname}: target {target:?} has ended")
             }
             Self::Command { name, why } => write!(f, "command {name:?}: {why}"),
             Self::Output(error) => write!(f, "writing the output: {error}"),

@@ -187,12 +187,17 @@ Exit status: that of `ip` or `tc`; 1 there is no such container or tool, 2 the w
     /// Wait until an interface is there (also: rpipe --wait)
     ///
     /// Without TARGET it waits in the network namespace that it runs in: put rpipe into the container and let its first
-    /// command be `rpipe wait`. The kernel tells when something changes; nothing is polled.
+    /// command be `rpipe wait`. With TARGET it waits for an interface of that container, which has to be running. The kernel
+    /// tells when something changes; nothing is polled.
+    ///
+    /// For `gateway` the kernel asks the gateways of the default routes over the interface, or where it has none, those
+    /// of its other routes, by ARP and neighbour discovery, again and again until all have answered.
     #[command(after_help = "\
 Examples:
   rpipe wait                               in the container: until eth1 has carrier
   rpipe wait -i eth2 --for address         until eth2 has an address that can be used
   rpipe wait test01 --timeout 10           from the host, for ten seconds at most
+  rpipe wait test01 --for gateway          until its gateway answers
 
 Exit status: 0 it is there, 1 it did not come in time, 2 the words were wrong.
 ")]

@@ -222,7 +222,8 @@ pub struct WaitArgs {
     /// Name of the interface
     #[arg(short = 'i', long = "ifname", value_name = "IFNAME", default_value = "eth1")]
     pub ifname: String,
-    /// What for: the link itself, its carrier, or an address that can be used (no duplicate found)
+    /// What for: `link` itself, its `carrier`, an `address` that can be used (no duplicate found), or its `gateway`, once
+    /// that answers
     #[arg(
         long = "for",
         value_name = "STATE",
@@ -245,6 +246,8 @@ pub enum WaitFor {
     Carrier,
     /// It has an address of global scope whose duplicate address detection is over.
     Address,
+    /// The gateways of its routes answer ARP or neighbour discovery.
+    Gateway,
 }
 
 /// Seconds, also with a fraction, up to a day.

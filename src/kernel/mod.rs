@@ -9,6 +9,7 @@ mod announce;
 mod create;
 mod entry;
 mod error;
+mod gateway;
 mod ipv6;
 mod link;
 mod moving;
@@ -32,6 +33,7 @@ pub use entry::{
     unlink_entry,
 };
 pub use error::KernelError;
+pub use gateway::{Neighbour, Neighbours, gateways};
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{
     Link, UNFINISHED, all_links, delete_group, delete_link, find_link, find_vlan, has_ports, link_by_index,
