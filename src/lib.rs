@@ -15,13 +15,16 @@
 //!
 //! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`;
 //! [`machine`] holds the two namespaces with their sockets; [`commands`] has a file for each verb. [`dhcp`] has a client
-//! get a lease, in processes of their own.
+//! get a lease, in processes of their own. [`checkup`] looks at everything that is attached, and [`doctor`], which is PURE, says
+//! what is wrong with it.
 
 pub mod apply;
 pub mod census;
+pub mod checkup;
 pub mod cli;
 pub mod commands;
 pub mod dhcp;
+pub mod doctor;
 pub mod error;
 pub mod kernel;
 pub mod leftovers;

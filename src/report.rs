@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::doctor::{self, Finding};
 use crate::error::Error;
 use crate::listing::{Listed, table};
 use crate::plan::{Script, Step};
@@ -184,6 +185,20 @@ pub fn collected(done: &[Collected], json: bool, quiet: bool) -> Result<(), Erro
         }
     }
     Ok(())
+}
+
+/// Prints what `doctor` has found: two lines each, or JSON.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn found(findings: &[Finding], json: bool, quiet: bool) -> Result<(), Error> {
+    if json {
+        return print_json(&findings);
+    }
+    if findings.is_empty() && !quiet && io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr(), "nothing wrong was found");
+    }
+    show(&doctor::text(findings))
 }
 
 /// Prints a plan: as a script, or its steps as JSON.

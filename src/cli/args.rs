@@ -3,7 +3,9 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs, shells};
+use super::words::{
+    AttachArgs, DetachArgs, DoctorArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs, shells,
+};
 
 /// Wires running Linux containers to networks.
 ///
@@ -202,6 +204,32 @@ Examples:
 Exit status: 0 it is there, 1 it did not come in time, 2 the words were wrong.
 ")]
     Wait(WaitArgs),
+    /// Find out why it does not work: what keeps packets from arriving, and what helps
+    ///
+    /// Looks at everything that rpipe attached and at what it is attached to, or only at one container or one uplink. What
+    /// is found is told in two lines: what is the case, and indented what helps, as a command where there is one. A
+    /// `hint` may be meant, or rpipe cannot know.
+    ///
+    /// It looks for: an uplink that is down or has no carrier; a firewall that drops what a bridge passes on (a forward chain
+    /// with the policy drop and bridge-nf-call-iptables, as Docker sets it; whether a rule accepts it is not evaluated); a
+    /// bridge that leads nowhere, that is nearly full, whose ports STP keeps closed, or whose ways out do not carry the VLAN
+    /// of a container; a macvlan on a wireless card or on one of a virtual machine; a macvlan or ipvlan and its host, who do
+    /// not see each other; MTUs that do not fit; an IP or MAC address that two have; a gateway that does not answer; several
+    /// default routes; rp_filter that drops what comes in over another interface than the answer leaves by.
+    ///
+    /// Nothing is changed, and no program is run. Gateways that the kernel has not heard of lately are asked by the kernel,
+    /// by ARP or neighbour discovery, and have one second; nothing else is sent.
+    #[command(after_help = "\
+Examples:
+  rpipe doctor                      everything that is attached
+  rpipe doctor test01               what is attached to container test01
+  rpipe doctor br0                  bridge br0 and what is attached to it
+  rpipe doctor --json | jq -r '.[] | select(.severity == \"warning\") | .text'
+
+Exit status: 0 nothing is wrong, there may be hints; 1 something is wrong, or it cannot be looked at; 2 the words were
+wrong.
+")]
+    Doctor(DoctorArgs),
     /// Print the completion script of a shell
     ///
     /// It is the file that install.sh puts where the shell looks for it.

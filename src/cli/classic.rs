@@ -5,8 +5,21 @@ use std::ffi::{OsStr, OsString};
 use super::Style;
 
 /// Words that are verbs wherever the first word stands. `rpipe attach run …` reaches an interface called `run`.
-pub(super) const VERBS: [&str; 12] =
-    ["attach", "detach", "list", "gc", "run", "wait", "exec", "route", "rule", "tc", "completions", "help"];
+pub(super) const VERBS: [&str; 13] = [
+    "attach",
+    "detach",
+    "list",
+    "gc",
+    "run",
+    "wait",
+    "doctor",
+    "exec",
+    "route",
+    "rule",
+    "tc",
+    "completions",
+    "help",
+];
 /// Verbs that pass everything behind the target on, also what looks like a flag of ours.
 pub(super) const PASSED_ON: [&str; 3] = ["route", "rule", "tc"];
 /// Flags that may come before the verb.

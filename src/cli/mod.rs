@@ -25,7 +25,9 @@ use args::{Global, VerbArgs};
 pub use pipework::{SYNTAX, Style};
 pub use shells::{command_for_shells, completions};
 pub use words::WaitFor;
-use words::{AttachArgs, DetachArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs};
+use words::{
+    AttachArgs, DetachArgs, DoctorArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs,
+};
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
 const LEAST_MTU_V6: u32 = 1280;
@@ -60,6 +62,8 @@ pub enum Verb {
     Run(RunWords),
     /// Wait for an interface.
     Wait(WaitWords),
+    /// Find out why it does not work.
+    Doctor(DoctorWords),
     /// Run a command in a container's namespace.
     Exec(ExecWords),
 }
@@ -149,6 +153,26 @@ pub struct WaitWords {
     pub timeout: Option<Duration>,
 }
 
+/// The words of `doctor`.
+#[derive(Debug)]
+pub struct DoctorWords {
+    /// Whom to look at; everything that is attached without it.
+    pub patient: Option<Patient>,
+    /// How long all engines together may take to answer.
+    pub timeout: Option<Duration>,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// A word that names an interface of the host or a target.
+#[derive(Debug)]
+pub struct Patient {
+    /// As an interface, where it can be one: that is looked for first.
+    pub uplink: Option<UplinkWord>,
+    /// As a target.
+    pub target: TargetWord,
+}
+
 /// Reads a command line; the first word is the program's name.
 ///
 /// # Errors
@@ -211,6 +235,10 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
         VerbArgs::Exec(ExecArgs { target, timeout, command }) => {
             Verb::Exec(ExecWords { target: target_word(&target)?, timeout, command })
         }
+        VerbArgs::Doctor(DoctorArgs { patient, timeout, json }) => {
+            let patient = patient.as_deref().map(patient_word).transpose()?;
+            Verb::Doctor(DoctorWords { patient, timeout, json })
+        }
         VerbArgs::Wait(WaitArgs { target, ifname, wait_for, timeout }) => Verb::Wait(WaitWords {
             target: target.as_deref().map(target_word).transpose()?,
             ifname: ifname.parse()?,
@@ -251,6 +279,12 @@ fn target_word(word: &str) -> Result<TargetWord, SpecError> {
         return Err(refused.hint("the order is UPLINK TARGET ADDRESS"));
     }
     word.parse()
+}
+
+fn patient_word(word: &str) -> Result<Patient, SpecError> {
+    let target = target_word(word)?;
+    let uplink = word.parse().ok().filter(|_| target.runtime.is_none());
+    Ok(Patient { uplink, target })
 }
 
 fn spec(

@@ -237,6 +237,23 @@ pub struct WaitArgs {
     pub timeout: Option<Duration>,
 }
 
+/// The words of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// An interface of the host, or a container by name, id or unique id prefix, or with a word before it as in `rpipe
+    /// help attach`; everything that is attached without it
+    ///
+    /// An interface of that name is taken first: `docker:br0` reaches the container that is called so.
+    #[arg(value_name = "TARGET|UPLINK")]
+    pub patient: Option<String>,
+    /// How long all engines together may take to answer [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `wait` waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WaitFor {

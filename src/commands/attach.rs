@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::Flock;
 
 use crate::apply::{self, Armed, Cause, UndoFailure};
+use crate::checkup;
 use crate::cli::AttachWords;
 use crate::dhcp::{Lease, Owner};
 use crate::error::{Error, Left};
@@ -49,7 +50,7 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     }
     let steps = plan::attach(&words.attach, &facts)?;
     if !quiet {
-        plan::warnings(&facts).iter().for_each(report::tell);
+        checkup::warning(&facts, &machine).iter().for_each(report::tell);
     }
     if words.dry_run {
         return report::planned(&steps, &Script::new(&steps, &facts, &namespace_path(&target)), words.json);

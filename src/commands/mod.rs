@@ -3,6 +3,7 @@
 mod again;
 mod attach;
 mod detach;
+mod doctor;
 mod exec;
 mod gc;
 mod list;
@@ -32,6 +33,7 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
         Verb::Gc(words) => gc::gc(&words, asked.quiet)?,
         Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words)?,
+        Verb::Doctor(words) => return doctor::doctor(&words, asked.quiet),
         Verb::Exec(exec) => return exec::exec(&exec),
     }
     Ok(Exit::Done as u8)

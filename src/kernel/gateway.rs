@@ -1,6 +1,7 @@
 //! Gateways: which there are, and whether they answer. The kernel itself asks, by ARP or neighbour discovery.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, UdpSocket};
+use std::path::Path;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -138,7 +139,9 @@ impl Neighbours {
     /// # Errors
     /// `EMFILE` and its like.
     pub fn open() -> Result<Self, KernelError> {
-        let datagrams = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok();
+        // Where IPv6 is not in the kernel, asking for a socket of it would load it.
+        let spoken = Path::new("/proc/sys/net/ipv6").exists();
+        let datagrams = spoken.then(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok()).flatten();
         Ok(Self { socket: RouteSocket::open()?, datagrams })
     }
 

@@ -15,10 +15,12 @@ mod link;
 mod moving;
 mod namespaces;
 mod neighbour;
+mod netfilter;
 mod netns;
 mod route;
 mod settings;
 mod socket;
+mod source;
 mod survey;
 mod vlan;
 mod watch;
@@ -42,6 +44,7 @@ pub use link::{
 pub use moving::{Belongings, belongings, move_link};
 pub use namespaces::namespaces;
 pub use neighbour::neighbour;
+pub use netfilter::{ForwardChain, bridges_call, dropping_chains, forward_drops_bridged, has_legacy_filter};
 pub use netns::NetNs;
 pub use route::{
     DefaultRoute, add_default, add_host_route, add_old_default, add_route, delete_default, delete_route,
@@ -49,6 +52,7 @@ pub use route::{
 };
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
-pub use survey::{SeenRoute, addresses, every_address, routes};
-pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports};
+pub use source::{rule_sources, strict_links};
+pub use survey::{SeenRoute, addresses, every_address, refused_addresses, routes};
+pub use vlan::{PortVlans, leave_vlan, port_vlans, set_port_vlan, vlan_has_ports};
 pub use watch::Watch;

@@ -103,6 +103,11 @@ impl RouteSocket {
         Ok(Self { socket, sequence: 0, received: Vec::with_capacity(RECEIVE) })
     }
 
+    /// A socket of another protocol of netlink, for asking.
+    pub(super) fn of(protocol: isize) -> Result<Self, KernelError> {
+        Ok(Self { socket: Socket::new(protocol)?, sequence: 0, received: Vec::with_capacity(RECEIVE) })
+    }
+
     /// Sends all requests as one datagram and tells for each whether it worked.
     ///
     /// The kernel handles them in order and **goes on after a failing one**. Only the last asks for an

@@ -14,6 +14,7 @@ const MASTER: u16 = 10;
 const AF_SPEC: u16 = 26;
 /// `IFLA_BRIDGE_VLAN_INFO` and the flags of `struct bridge_vlan_info`, include/uapi/linux/if_bridge.h.
 const VLAN_INFO: u16 = 2;
+const PVID: u16 = 1 << 1;
 const RANGE_BEGIN: u16 = 1 << 3;
 const RANGE_END: u16 = 1 << 4;
 
@@ -37,12 +38,48 @@ pub fn leave_vlan(port: u32, vlan: u16) -> Request {
 /// # Errors
 /// The kernel's refusal.
 pub fn vlan_has_ports(socket: &mut RouteSocket, bridge: u32, vlan: u16) -> Result<bool, KernelError> {
+    let found = socket.dump(&every_port(), |payload| port_carries(payload, bridge, vlan).then_some(()))?;
+    Ok(!found.is_empty())
+}
+
+fn every_port() -> Request {
     let mut message =
         LinkMessageBuilder::<LinkUnspec>::default().interface_family(AddressFamily::Bridge).build();
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
-    let request = Request::new(&RouteNetlinkMessage::GetLink(message), 0);
-    let found = socket.dump(&request, |payload| port_carries(payload, bridge, vlan).then_some(()))?;
-    Ok(!found.is_empty())
+    Request::new(&RouteNetlinkMessage::GetLink(message), 0)
+}
+
+/// The VLANs of a port of a bridge, or of the bridge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PortVlans {
+    /// The number of the link.
+    pub index: u32,
+    /// First and last of each range.
+    pub ranges: Vec<(u16, u16)>,
+    /// The one that untagged frames are put into.
+    pub untagged: Option<u16>,
+}
+
+/// The VLANs of all ports of all bridges. Equal to `bridge vlan show`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn port_vlans(socket: &mut RouteSocket) -> Result<Vec<PortVlans>, KernelError> {
+    socket.dump(&every_port(), read_port)
+}
+
+fn read_port(payload: &[u8]) -> Option<PortVlans> {
+    let index = payload.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes)?;
+    let mut port = PortVlans { index, ..PortVlans::default() };
+    for attribute in attributes(payload, HEADER).filter(|it| it.kind() & 0x3fff == AF_SPEC) {
+        for (flags, range) in ranges(attribute.value()) {
+            port.ranges.push(range);
+            if flags & PVID != 0 {
+                port.untagged = Some(range.0);
+            }
+        }
+    }
+    Some(port)
 }
 
 /// Whether this answer is of a port of that bridge, or of the bridge, and lists that VLAN.
@@ -64,20 +101,23 @@ fn port_carries(payload: &[u8], bridge: u32, vlan: u16) -> bool {
 
 /// Whether a list of VLANs and ranges of VLANs has this one.
 fn lists(specs: &[u8], vlan: u16) -> bool {
+    ranges(specs).any(|(_, (first, last))| (first..=last).contains(&vlan))
+}
+
+/// A list of VLANs and ranges of VLANs, each with its flags.
+fn ranges(specs: &[u8]) -> impl Iterator<Item = (u16, (u16, u16))> {
     let mut begin = None;
-    for spec in NlasIterator::new(specs).flatten().filter(|spec| spec.kind() == VLAN_INFO) {
-        let Some([a, b, c, d]) = spec.value().first_chunk().copied() else { continue };
+    let specs = NlasIterator::new(specs).flatten().filter(|spec| spec.kind() == VLAN_INFO);
+    specs.filter_map(move |spec| {
+        let [a, b, c, d] = *spec.value().first_chunk()?;
         let (flags, id) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
         if flags & RANGE_BEGIN != 0 {
             begin = Some(id);
-            continue;
+            return None;
         }
         let first = if flags & RANGE_END != 0 { begin.take().unwrap_or(id) } else { id };
-        if (first..=id).contains(&vlan) {
-            return true;
-        }
-    }
-    false
+        Some((flags, (first, id)))
+    })
 }
 
 #[cfg(test)]

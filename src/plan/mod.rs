@@ -28,5 +28,5 @@ pub use ovs::{OvsChange, quote as ovs_quote};
 pub use present::{Difference, Present, differences};
 pub use refusal::Refusal;
 pub use replace::{in_place, replace};
-pub use script::Script;
+pub use script::{Script, quote};
 pub use step::{Side, Step};
