@@ -101,17 +101,21 @@ pub fn look(home: &NetNs, asked: Asked<'_>) -> Result<Facts, Error> {
 /// What an attach says of its uplink: the first of what can be seen without looking further. A bridge's firewall is asked
 /// one question, where bridges have one at all.
 #[must_use]
-pub fn warning(facts: &plan::Facts, machine: &Machine<'_>) -> Option<String> {
-    let of_uplink = || {
-        let Found::Link(uplink) = &facts.uplink else { return None };
-        if !matches!(uplink.kind, UplinkKind::Bridge { .. } | UplinkKind::Parent) {
-            return None;
-        }
-        let link = host_link(machine.known(Side::Host, &uplink.name)?, &[]);
-        let is_dropped = link.is_bridge() && kernel::forward_drops_bridged();
-        doctor::warning(&link, is_dropped)
-    };
-    of_uplink().or_else(|| plan::warnings(facts).into_iter().next())
+pub fn warning(facts: &plan::Facts, machine: &mut Machine<'_>) -> Option<String> {
+    of_uplink(facts, machine).or_else(|| plan::warnings(facts).into_iter().next())
+}
+
+fn of_uplink(facts: &plan::Facts, machine: &mut Machine<'_>) -> Option<String> {
+    let Found::Link(uplink) = &facts.uplink else { return None };
+    if !matches!(uplink.kind, UplinkKind::Bridge { .. } | UplinkKind::Parent) {
+        return None;
+    }
+    let link = host_link(machine.known(Side::Host, &uplink.name)?, &[]);
+    let mut is_dropped = false;
+    if link.is_bridge() {
+        (is_dropped, machine.firewall) = kernel::forward_drops_bridged();
+    }
+    doctor::warning(&link, is_dropped)
 }
 
 impl<'a> Round<'a> {

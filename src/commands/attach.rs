@@ -50,7 +50,7 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
     }
     let steps = plan::attach(&words.attach, &facts)?;
     if !quiet {
-        checkup::warning(&facts, &machine).iter().for_each(report::tell);
+        checkup::warning(&facts, &mut machine).iter().for_each(report::tell);
     }
     if words.dry_run {
         return report::planned(&steps, &Script::new(&steps, &facts, &namespace_path(&target)), words.json);

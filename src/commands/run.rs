@@ -57,7 +57,7 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let facts = observe(&words.attach, &target, &mut machine)?;
     let steps = plan::attach(&words.attach, &facts)?;
     if !quiet {
-        checkup::warning(&facts, &machine).iter().for_each(report::tell);
+        checkup::warning(&facts, &mut machine).iter().for_each(report::tell);
     }
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;

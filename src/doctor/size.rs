@@ -2,7 +2,7 @@
 
 use crate::plan::quote;
 
-use super::{Attachment, Facts, Finding, HostLink};
+use super::{Attachment, Facts, Finding};
 
 const CHECK: &str = "mtu_mismatch";
 
@@ -50,6 +50,7 @@ fn of(facts: &Facts, attachment: &Attachment) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::HostLink;
     use super::*;
 
     fn texts(inside: u32, end: u32, bridge: u32, card: u32) -> Vec<String> {

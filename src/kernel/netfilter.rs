@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
+use std::path::Path;
 
 use netlink_packet_core::NlasIterator;
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -24,6 +25,8 @@ const HOOK_NUMBER: u16 = 1;
 const FORWARD: u32 = 2;
 /// `NF_DROP`.
 const DROP: u32 = 0;
+/// Room for the answer about one chain.
+const ROOM: usize = 4096;
 /// `NFPROTO_IPV4`.
 const IPV4: u8 = 2;
 
@@ -43,16 +46,22 @@ pub struct ForwardChain {
 #[must_use]
 pub fn bridges_call(tool: &str) -> bool {
     let mut value = [0];
-    let file = File::open(format!("/proc/sys/net/bridge/bridge-nf-call-{tool}"));
+    let file = File::open(setting(tool));
     file.is_ok_and(|mut file| file.read_exact(&mut value).is_ok()) && value != *b"0"
+}
+
+fn setting(tool: &str) -> String {
+    format!("/proc/sys/net/bridge/bridge-nf-call-{tool}")
 }
 
 /// Whether the chain FORWARD of iptables drops what no rule accepts and sees what crosses a bridge. One question, and
 /// none where the module br_netfilter is not loaded. Equal to `nft list chain ip filter FORWARD`.
+///
+/// The socket that was asked is handed back: whoever is about to end need not close it.
 #[must_use]
-pub fn forward_drops_bridged() -> bool {
-    if !bridges_call("iptables") || !can_be_asked() {
-        return false;
+pub fn forward_drops_bridged() -> (bool, Option<RouteSocket>) {
+    if !Path::new(&setting("iptables")).exists() || !can_be_asked() {
+        return (false, None);
     }
     let mut payload = vec![IPV4, 0, 0, 0];
     for (kind, text) in [(TABLE, "filter\0"), (NAME, "FORWARD\0")] {
@@ -61,10 +70,10 @@ pub fn forward_drops_bridged() -> bool {
         payload.extend(text.as_bytes());
         payload.resize(payload.len().next_multiple_of(4), 0);
     }
-    let socket = RouteSocket::of(NETLINK_NETFILTER);
-    let answer = socket.and_then(|mut socket| socket.ask(&Request::raw(GETCHAIN, 0, payload), read_chain));
+    let Ok(mut socket) = RouteSocket::of(NETLINK_NETFILTER, Some(ROOM)) else { return (false, None) };
     // Most often there is no such chain.
-    answer.is_ok_and(|chain| chain.is_some())
+    let chain = socket.ask(&Request::raw(GETCHAIN, 0, payload), read_chain).ok().flatten();
+    (chain.is_some() && bridges_call("iptables"), Some(socket))
 }
 
 /// All chains of the forward hook that drop what no rule accepts. Equal to `nft list chains`, searched.
@@ -75,7 +84,7 @@ pub fn dropping_chains() -> Result<Vec<ForwardChain>, KernelError> {
     if !can_be_asked() {
         return Ok(Vec::new());
     }
-    RouteSocket::of(NETLINK_NETFILTER)?.dump(&Request::raw(GETCHAIN, 0, vec![0; HEADER]), read_chain)
+    RouteSocket::of(NETLINK_NETFILTER, None)?.dump(&Request::raw(GETCHAIN, 0, vec![0; HEADER]), read_chain)
 }
 
 /// Whether the old iptables, or with `v6` the old ip6tables, has a filter table in the current namespace. What is in it
