@@ -164,7 +164,7 @@ impl<'a> Round<'a> {
         }
         let asked = self.facts.attachments.iter().skip(first).find(|attachment| attachment.asked);
         if let Some(target) = asked.map(|attachment| attachment.target.clone()) {
-            self.look_at_routes(place, target, &links, &addresses, &mut socket)?;
+            self.look_at_routes(place, &target, &links, &addresses, &mut socket)?;
         }
         Ok(())
     }
@@ -215,6 +215,8 @@ impl<'a> Round<'a> {
             ifname: link.name.clone(),
             kind: link.kind.clone().unwrap_or_default(),
             passthru: link.mode == Some("passthru"),
+            up: link.up,
+            carrier: link.carrier,
             ovs: end.ovs,
             vlan: end.vlan.filter(|_| end.ovs),
             mtu: link.mtu,
@@ -321,7 +323,7 @@ impl<'a> Round<'a> {
     fn look_at_routes(
         &mut self,
         place: &Place<'_>,
-        target: String,
+        target: &str,
         links: &[Link],
         addresses: &[(u32, IpNet)],
         socket: &mut RouteSocket,
@@ -331,7 +333,7 @@ impl<'a> Round<'a> {
         let defaults: Vec<_> = routes.iter().filter(|(_, route)| route.net.is_none()).collect();
         for (index, route) in &defaults {
             self.facts.defaults.push(DefaultRoute {
-                target: target.clone(),
+                target: target.to_owned(),
                 netns: place.netns.inode(),
                 v4: route.v4,
                 gateway: route.gateway,
@@ -352,7 +354,7 @@ impl<'a> Round<'a> {
             let address = net.addr();
             let has_rule = rules.iter().any(|from| from.contains(&address));
             let Some(ifname) = name(*index).filter(|_| strict.contains(index) && !has_rule) else { continue };
-            let (target, default_over) = (target.clone(), default_over.clone());
+            let (target, default_over) = (target.to_owned(), default_over.clone());
             self.facts.multihomed.push(Multihomed { target, ifname, address, default_over });
         }
         Ok(())

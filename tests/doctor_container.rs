@@ -95,6 +95,26 @@ fn a_gateway_that_does_not_answer() {
 }
 
 #[test]
+fn an_end_that_is_down() {
+    let world = World::new();
+    let [a, b] = two(&world);
+    let down = [format!("attachment_down {} eth1", a.target())];
+    for (fault, mend) in
+        [("link set h1 down", "link set h1 up"), ("link set h1 nomaster", "link set h1 master br0")]
+    {
+        world.ip(fault);
+        assert_eq!(found(&world, &a.target()), down, "{fault}");
+        assert_eq!(found(&world, &b.target()), [""; 0]);
+        world.ip(mend);
+        assert_eq!(found(&world, ""), [""; 0], "{mend}");
+    }
+    a.ip("link set eth1 down");
+    let said = world.line("doctor").stdout;
+    let target = a.target();
+    assert_eq!(said, format!("{target} eth1 is down\n    rpipe exec {target} -- ip link set eth1 up\n"));
+}
+
+#[test]
 fn two_default_routes() {
     let world = World::new();
     let [a, _] = two(&world);

@@ -18,13 +18,14 @@ pub fn doctor(words: &DoctorWords, quiet: bool) -> Result<u8, Error> {
     let target;
     let asked = match &words.patient {
         None => Asked::Everything,
-        Some(patient) => match uplink(patient)? {
-            Some(link) => Asked::Uplink(link.index),
-            None => {
+        Some(patient) => {
+            if let Some(link) = uplink(patient)? {
+                Asked::Uplink(link.index)
+            } else {
                 target = Target::open(&patient.target, &home, limit)?;
                 Asked::Target(&target)
             }
-        },
+        }
     };
     let found = doctor::findings(&checkup::look(&home, asked)?);
     report::found(&found, words.json, quiet)?;

@@ -55,9 +55,12 @@ fn closed(facts: &Facts, bridge: &HostLink) -> Vec<Finding> {
     let live: Vec<_> = facts.ports(bridge).into_iter().filter(|port| port.up && port.carrier).collect();
     let way_out =
         live.iter().any(|port| !port.to_container && port.port_state == Some(PortState::Forwarding));
+    let asked: Vec<_> = facts.asked().map(|attachment| attachment.host_end).collect();
     let are = |states: &[PortState]| {
         // Of several ways out STP keeps all but one closed.
-        let matters = |port: &&&HostLink| port.to_container || !way_out;
+        let matters = |port: &&&HostLink| {
+            if port.to_container { asked.contains(&Some(port.index)) } else { !way_out }
+        };
         let ports = live.iter().filter(matters);
         let ports = ports.filter(|port| port.port_state.is_some_and(|state| states.contains(&state)));
         ports.map(|port| port.name.as_str()).collect::<Vec<_>>()
@@ -103,18 +106,15 @@ fn vlans(facts: &Facts, bridge: &HostLink) -> Vec<Finding> {
     }
     let mut found = Vec::new();
     let mut wanted = BTreeSet::new();
-    for attachment in facts.on(bridge.index) {
+    for attachment in facts.on(bridge.index).filter(|attachment| attachment.asked) {
         let Some(port) = attachment.host_end.and_then(|index| facts.link(index)) else { continue };
-        match port.vlans.untagged {
-            Some(vlan) => {
-                wanted.insert(vlan);
-            }
-            None => {
-                let text = format!("is in no VLAN of {}: what it sends is dropped", bridge.name);
-                let remedy = format!("bridge vlan add dev {} vid NUMBER pvid untagged", quote(&port.name));
-                found.push(Finding::warning("vlan_not_carried", &attachment.subject(), text, remedy));
-            }
+        if let Some(vlan) = port.vlans.untagged {
+            wanted.insert(vlan);
+            continue;
         }
+        let text = format!("is in no VLAN of {}: what it sends is dropped", bridge.name);
+        let remedy = format!("bridge vlan add dev {} vid NUMBER pvid untagged", quote(&port.name));
+        found.push(Finding::warning("vlan_not_carried", &attachment.subject(), text, remedy));
     }
     let out = facts.ways_out(bridge);
     let host_is_on_it =

@@ -129,6 +129,10 @@ pub struct Attachment {
     pub ifname: String,
     /// The kind of link.
     pub kind: String,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// Whether there is a signal from the other end.
+    pub carrier: bool,
     /// Whether it is a port of Open vSwitch.
     pub ovs: bool,
     /// The VLAN that it is in there.

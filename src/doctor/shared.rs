@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 
 use crate::plan::quote;
 
-use super::{Answer, Attachment, Facts, Finding, HostLink};
+use super::{Answer, Attachment, Facts, Finding, HostLink, Severity};
 
 /// Drivers of cards that a hypervisor makes: many drop frames of MAC addresses that they did not give out.
 const VIRTUAL: [&str; 8] =
     ["virtio_net", "vmxnet3", "hv_netvsc", "xen-netfront", "vif", "ena", "gve", "mana"];
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut cards = BTreeSet::new();
+    let mut found: Vec<Finding> = Vec::new();
+    let (mut cards, mut deaf) = (BTreeSet::new(), BTreeSet::new());
     for attachment in facts.asked().filter(|attachment| attachment.is_shared()) {
         let Some(parent) = attachment.uplink.and_then(|index| facts.link(index)) else { continue };
-        found.extend(host_is_deaf(facts, attachment, parent));
+        // That they do not see each other is the same for all on one card.
+        let finding = host_is_deaf(facts, attachment, parent);
+        found.extend(finding.filter(|it| it.severity == Severity::Warning || deaf.insert(parent.index)));
         // An ipvlan has the MAC address of the card, which everybody knows.
         if attachment.kind == "macvlan" && cards.insert(parent.index) {
             found.extend(filtered(facts, parent));
@@ -95,7 +97,7 @@ fn host_is_deaf(facts: &Facts, attachment: &Attachment, parent: &HostLink) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Card, Severity};
+    use super::super::Card;
     use super::*;
 
     fn facts(kind: &str, card: Card) -> Facts {

@@ -1,14 +1,40 @@
-//! Uplinks that are down, and those that have no signal.
+//! Uplinks that are down, and those that have no signal; and the same of what is attached to them.
 
 use crate::plan::quote;
 
 use super::finding::list;
-use super::{Facts, Finding, HostLink};
+use super::{Attachment, Facts, Finding, HostLink};
 
 const CHECK: &str = "uplink_down";
+const CABLE: &str = "is the cable in, and the other end up?";
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.uplinks().flat_map(|link| of_uplink(facts, link)).collect()
+    let uplinks = facts.uplinks().flat_map(|link| of_uplink(facts, link));
+    uplinks.chain(facts.asked().filter_map(|attachment| of_attachment(facts, attachment))).collect()
+}
+
+fn of_attachment(facts: &Facts, attachment: &Attachment) -> Option<Finding> {
+    let find =
+        |text: String, remedy| Finding::warning("attachment_down", &attachment.subject(), text, remedy);
+    if !attachment.up {
+        let remedy = attachment.command(&format!("ip link set {} up", quote(&attachment.ifname)));
+        return Some(find("is down".into(), remedy));
+    }
+    if let Some(end) = attachment.host_end.and_then(|index| facts.link(index)) {
+        let name = quote(&end.name);
+        if !end.up {
+            let text = format!("has no carrier: its host's end {} is down", end.name);
+            return Some(find(text, format!("ip link set {name} up")));
+        }
+        let text = || format!("leads nowhere: its host's end {} is a port of no bridge", end.name);
+        return attachment
+            .uplink
+            .is_none()
+            .then(|| find(text(), format!("ip link set {name} master BRIDGE")));
+    }
+    // Hardware that is in the container itself.
+    let dead = attachment.kind.is_empty() && !attachment.carrier;
+    dead.then(|| find("has no carrier".into(), CABLE.to_owned()))
 }
 
 fn of_uplink(facts: &Facts, link: &HostLink) -> Vec<Finding> {
@@ -45,10 +71,7 @@ fn of_bridge(facts: &Facts, bridge: &HostLink) -> Vec<Finding> {
             format!("leads nowhere: {} is down", names(&down)),
             format!("ip link set {} up", quote(&port.name)),
         ),
-        None => (
-            format!("leads nowhere: {} has no carrier", names(&no_signal)),
-            "is the cable in, and the other end up?".to_owned(),
-        ),
+        None => (format!("leads nowhere: {} has no carrier", names(&no_signal)), CABLE.to_owned()),
     };
     vec![Finding::warning(CHECK, &bridge.name, text, remedy)]
 }
@@ -58,7 +81,7 @@ fn down(link: &HostLink) -> Finding {
 }
 
 fn no_signal(link: &HostLink) -> Finding {
-    let remedy = "is the cable in, and the other end up?".to_owned();
+    let remedy = CABLE.to_owned();
     Finding::warning(CHECK, &link.name, "has no carrier".into(), remedy)
 }
 
