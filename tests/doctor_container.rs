@@ -10,11 +10,11 @@ fn found(world: &World, words: &str) -> Vec<String> {
     let output = world.line(&format!("doctor --json {words}"));
     assert_eq!(output.stderr, "", "{output:?}");
     let list = json(&output.stdout);
-    let word = |finding: &serde_json::Value| {
+    let line = |finding: &serde_json::Value| {
         let hint = if finding["severity"] == "hint" { "hint " } else { "" };
         format!("{hint}{} {}", finding["check"].as_str().unwrap(), finding["subject"].as_str().unwrap())
     };
-    list.as_array().unwrap().iter().map(word).collect()
+    list.as_array().unwrap().iter().map(line).collect()
 }
 
 /// Two containers on `br0`, which has a way out and is the gateway of the first.
