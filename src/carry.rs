@@ -78,7 +78,7 @@ pub fn wait(machine: &mut Machine<'_>, ifname: &IfName, held: &Held) -> Result<C
         }
         // They are only to be read empty: the state itself is asked for.
         for watch in [&inside, &outside] {
-            watch.changed(Some(now), None)?;
+            watch.changed(Some(now), &[])?;
         }
     }
 }

@@ -129,9 +129,16 @@ pub enum Error {
         /// The interface.
         ifname: String,
         /// What is still missing.
-        missing: &'static str,
+        missing: String,
         /// How long it was waited for.
         limit: Duration,
+    },
+    /// The container died while it was being waited for.
+    Ended {
+        /// The interface.
+        ifname: String,
+        /// The target's name.
+        target: String,
     },
     /// A line of a batch.
     Line {
@@ -301,6 +308,9 @@ impl fmt::Display for Error {
                 f,
                 "{file}: {bridge} would have {count} ports: a bridge has at most 1023 (spread them over several)"
             ),
+            Self::Ended { ifname, target } => {
+                write!(f, "waiting for {ifname}: target {target:?} has ended")
+            }
             Self::Command { name, why } => write!(f, "command {name:?}: {why}"),
             Self::Output(error) => write!(f, "writing the output: {error}"),
         }

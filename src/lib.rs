@@ -16,16 +16,19 @@
 //! [`kernel`] is the only room that knows netlink and setns, [`ovs`] the only one that runs `ovs-vsctl`;
 //! [`machine`] holds the two namespaces with their sockets, [`session`] what outlives a line of a batch; [`commands`] has a file for each verb. [`dhcp`] has a client
 //! get a lease, in processes of their own. [`complete`] answers the completion scripts of the shells.
+//! [`checkup`] looks at everything that is attached, and [`doctor`], which is PURE, says what is wrong with it.
 
 pub mod apply;
 pub mod carry;
 pub mod census;
+pub mod checkup;
 pub mod cli;
 pub mod colour;
 pub mod commands;
 pub mod complete;
 pub mod conflict;
 pub mod dhcp;
+pub mod doctor;
 pub mod error;
 pub mod kernel;
 pub mod leftovers;

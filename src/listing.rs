@@ -78,7 +78,8 @@ impl Listed {
 }
 
 /// What a terminal only shows: whatever could steer it, hide or turn letters is written as its number.
-fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '\'' | '"' | '\\') {

@@ -33,6 +33,8 @@ pub struct Machine<'a> {
     pub cleared: Option<Belongings>,
     /// Open vSwitch, where it is needed.
     pub ovs: Option<Ovs>,
+    /// The socket by which the firewall was asked, to be closed with the others.
+    pub firewall: Option<RouteSocket>,
     /// With whom a DHCP client that stays is to end.
     pub owner: Owner<'a>,
     /// What a DHCP client got.
@@ -82,6 +84,7 @@ impl<'a> Machine<'a> {
             belongings: None,
             cleared: None,
             ovs: None,
+            firewall: None,
             owner: Owner::Caller,
             lease: None,
             network_turn: None,

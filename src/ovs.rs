@@ -341,7 +341,7 @@ pub fn wait_for_link(machine: &mut Machine<'_>, name: &IfName) -> Result<Link, K
         if let Some(link) = kernel::find_link(&mut machine.host, name.as_str())? {
             return Ok(link);
         }
-        if !watch.changed(Some(end), None)? {
+        if !watch.changed(Some(end), &[])? {
             return Err(Errno::ETIMEDOUT.into());
         }
     }

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::colour::{Ink, Tone, When};
+use crate::doctor::{self, Finding};
 use crate::error::Error;
 use crate::listing::{Listed, table};
 use crate::plan::{Script, Step};
@@ -199,6 +200,20 @@ pub fn collected(done: &[Collected], json: bool, voice: Voice<'_>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Prints what `doctor` has found: two lines each, or JSON.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn found(findings: &[Finding], json: bool, quiet: bool, colour: When) -> Result<(), Error> {
+    if json {
+        return print_json(&findings, "found", Voice::alone(quiet));
+    }
+    if findings.is_empty() && !quiet && io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr(), "nothing wrong was found");
+    }
+    show(&doctor::text(findings, Ink::of(colour, &io::stdout())))
 }
 
 /// Prints a plan: as a script, or its steps as JSON.

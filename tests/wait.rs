@@ -32,7 +32,8 @@ fn what_is_there_is_not_waited_for() {
     let container = world.container();
     let target = container.target();
     world.line(&format!("br0 {target} 10.0.0.2/24")).ok();
-    for state in ["link", "carrier", "address"] {
+    container.ip("route add default via 10.0.0.1");
+    for state in ["link", "carrier", "address", "gateway"] {
         world.line(&format!("wait {target} --for {state} --timeout 10")).ok();
         container.run(&format!("{RPIPE} wait --for {state} --timeout 10")).ok();
     }
@@ -74,12 +75,98 @@ fn the_time_runs_out() {
     assert_eq!(says("-i e1"), "rpipe: waiting for e1: it has no carrier after 50ms");
     container.ip("link set e2 up");
     assert_eq!(says("-i e1 --for address"), "rpipe: waiting for e1: it has no usable address after 50ms");
+    assert_eq!(says("-i e1 --for gateway"), "rpipe: waiting for e1: it has no gateway after 50ms");
+    container.sh("ip addr add 10.0.0.2/24 dev e1; ip route add default via 10.0.0.1").ok();
+    assert_eq!(
+        says("-i e1 --for gateway"),
+        "rpipe: waiting for e1: its gateway 10.0.0.1 does not answer after 50ms"
+    );
+}
+
+/// A bridge `br0` without addresses, and a container attached to it with a gateway of each family.
+fn with_silent_gateways(world: &World) -> Container<'_> {
+    world.sh("ip link add br0 type bridge; ip link set br0 addrgenmode none up").ok();
+    let container = world.container();
+    let addresses = "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1";
+    world.line(&format!("br0 {} {addresses}", container.target())).ok();
+    container
+}
+
+#[test]
+fn a_gateway_that_comes_answers() {
+    let world = World::new();
+    let container = with_silent_gateways(&world);
+    let inside = waiting(&container, &["wait", "--for", "gateway", "--timeout", "20"]);
+    world.ip("addr add 10.0.0.1/24 dev br0");
+    let line = container.run(&format!("{RPIPE} wait --for gateway --timeout 1.5")).refused(1);
+    assert!(line.ends_with("eth1: its gateway fd00::1 does not answer after 1.5s"), "{line}");
+    world.ip("addr add fd00::1/64 dev br0 nodad");
+    ends(inside, 0);
+    let reachable = container.run("ip neigh show nud reachable").ok();
+    assert!(reachable.contains("10.0.0.1 dev eth1") && reachable.contains("fd00::1 dev eth1"), "{reachable}");
+    world.line(&format!("wait {} --for gateway", container.target())).ok();
+}
+
+#[test]
+fn a_route_that_comes_brings_its_gateway() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = world.container();
+    world.line(&format!("br0 {} 10.0.0.2/24", container.target())).ok();
+    let inside = waiting(&container, &["wait", "--for", "gateway", "--timeout", "20"]);
+    container.ip("route add 10.9.0.0/16 via 10.0.0.1");
+    ends(inside, 0);
+    // A gateway of a table of its own is one too, and where there is a default route, only its own counts.
+    container.ip("route add 10.8.0.0/16 via 10.0.0.9");
+    container.ip("route add default via 10.0.0.1 table 7");
+    container.run(&format!("{RPIPE} wait --for gateway --timeout 5")).ok();
+}
+
+#[test]
+fn what_the_kernel_knew_before_does_not_count() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = world.container();
+    world.line(&format!("br0 {} 10.0.0.2/24@10.0.0.1", container.target())).ok();
+    container.pings("10.0.0.1");
+    world.ip("addr del 10.0.0.1/24 dev br0");
+    assert_ne!(container.run("ip neigh show 10.0.0.1 nud reachable nud stale nud delay").ok(), "");
+    let line = container.run(&format!("{RPIPE} wait --for gateway --timeout 0.3")).refused(1);
+    assert!(line.contains("its gateway 10.0.0.1 does not answer"), "{line}");
+    // Nobody asks for an address that was set by hand.
+    container.ip("neigh replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev eth1 nud permanent");
+    container.run(&format!("{RPIPE} wait --for gateway --timeout 5")).ok();
+}
+
+#[test]
+fn a_container_that_ends_is_not_waited_for() {
+    let world = World::new();
+    let container = world.container();
+    let mut wait = world
+        .command("strace")
+        .args(["-qq", "-e", "trace=recvfrom", "-e", "raw=recvfrom", "-o", "/dev/stdout", RPIPE])
+        .args(["wait", &container.target()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("strace");
+    assert!(support::first_line(&mut wait).contains("recvfrom"));
+    world.run(&format!("kill -9 {}", container.pid)).ok();
+    let output = wait.wait_with_output().expect("strace");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let target = container.pid;
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said, format!("rpipe: waiting for eth1: target \"{target}\" has ended\n"));
+    let line = world.line(&format!("wait pid:{target}")).refused(1);
+    assert!(line.contains("no such process"), "{line}");
 }
 
 #[test]
 fn words_that_cannot_mean_anything() {
     let world = World::new();
-    for words in ["--timeout x", "--timeout -1", "--timeout NaN", "--for ever", "-i eth0:1", "a b"] {
+    for words in
+        ["--timeout x", "--timeout -1", "--timeout NaN", "--for ever", "--for gateways", "-i eth0:1", "a b"]
+    {
         world.line(&format!("wait {words}")).refused(2);
     }
 }

@@ -33,11 +33,11 @@ struct View<'a> {
 }
 
 /// A namespace that is looked into.
-struct Place<'a> {
-    netns: &'a NetNs,
-    path: &'a Path,
+pub(crate) struct Place<'a> {
+    pub netns: &'a NetNs,
+    pub path: &'a Path,
     /// Whose it is, where it was asked for by name.
-    target: Option<&'a Target>,
+    pub target: Option<&'a Target>,
 }
 
 /// The attachments of one target, or of all.
@@ -247,16 +247,16 @@ fn on_host(link: &Link, mark: &Mark, ifname: String, uplink: Option<String>, sta
 }
 
 /// Whose an attachment is.
-struct Owner {
-    target: String,
-    runtime: String,
+pub(crate) struct Owner {
+    pub target: String,
+    pub runtime: String,
     id: Option<String>,
 }
 
 impl Owner {
     /// The one that was asked for; else whose the host's mark says, then the container's own, then the way the namespace
     /// was found.
-    fn of(place: &Place<'_>, on_host: Option<&Mark>, inside: Option<&Mark>) -> Self {
+    pub fn of(place: &Place<'_>, on_host: Option<&Mark>, inside: Option<&Mark>) -> Self {
         if let Some(target) = place.target {
             let (runtime, id) = (target.runtime.to_string(), target.id.clone());
             return Self { target: target.name.clone(), runtime, id };

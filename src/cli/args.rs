@@ -7,7 +7,7 @@ use crate::colour::When;
 
 use super::shells::Shell;
 use super::words::{
-    AttachArgs, BatchArgs, DetachArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs,
+    AttachArgs, BatchArgs, DetachArgs, DoctorArgs, ExecArgs, GcArgs, ListArgs, RunArgs, ToolArgs, WaitArgs,
 };
 
 /// Wires running Linux containers to networks.
@@ -229,16 +229,47 @@ Exit status: that of `ip` or `tc`; 1 there is no such container or tool, 2 the w
     /// Wait until an interface is there (also: rpipe --wait)
     ///
     /// Without TARGET it waits in the network namespace that it runs in: put rpipe into the container and let its first
-    /// command be `rpipe wait`. The kernel tells when something changes; nothing is polled.
+    /// command be `rpipe wait`. With TARGET it waits for an interface of that container, which has to be running. The kernel
+    /// tells when something changes; nothing is polled.
+    ///
+    /// For `gateway` the kernel asks the gateways of the default routes over the interface, or where it has none, those
+    /// of its other routes, by ARP and neighbour discovery, again and again until all have answered.
     #[command(after_help = "\
 Examples:
   rpipe wait                               in the container: until eth1 has carrier
   rpipe wait -i eth2 --for address         until eth2 has an address that can be used
   rpipe wait test01 --timeout 10           from the host, for ten seconds at most
+  rpipe wait test01 --for gateway          until its gateway answers
 
 Exit status: 0 it is there, 1 it did not come in time, 2 the words were wrong.
 ")]
     Wait(WaitArgs),
+    /// Find out why it does not work: what keeps packets from arriving, and what helps
+    ///
+    /// Looks at everything that rpipe attached and at what it is attached to, or only at one container or one uplink. What
+    /// is found is told in two lines: what is the case, and indented what helps, as a command where there is one. A
+    /// `hint` may be meant, or rpipe cannot know.
+    ///
+    /// It looks for: an uplink that is down or has no carrier; a firewall that drops what a bridge passes on (a forward chain
+    /// with the policy drop and bridge-nf-call-iptables, as Docker sets it; whether a rule accepts it is not evaluated); a
+    /// bridge that leads nowhere, that is nearly full, whose ports STP keeps closed, or whose ways out do not carry the VLAN
+    /// of a container; a macvlan on a wireless card or on one of a virtual machine; a macvlan or ipvlan and its host, who do
+    /// not see each other; MTUs that do not fit; an IP or MAC address that two have; a gateway that does not answer; several
+    /// default routes; rp_filter that drops what comes in over another interface than the answer leaves by.
+    ///
+    /// Nothing is changed, and no program is run. Gateways that the kernel has not heard of lately are asked by the kernel,
+    /// by ARP or neighbour discovery, and have one second; nothing else is sent.
+    #[command(after_help = "\
+Examples:
+  rpipe doctor                      everything that is attached
+  rpipe doctor test01               what is attached to container test01
+  rpipe doctor br0                  bridge br0 and what is attached to it
+  rpipe doctor --json | jq -r '.[] | select(.severity == \"warning\") | .text'
+
+Exit status: 0 nothing is wrong, there may be hints; 1 something is wrong, or it cannot be looked at; 2 the words were
+wrong.
+")]
+    Doctor(DoctorArgs),
     /// Print the completion script of a shell
     ///
     /// It is the file that install.sh puts where the shell looks for it.

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use super::Style;
 
 /// Words that are verbs wherever the first word stands. `rpipe attach run …` reaches an interface called `run`.
-pub(super) const VERBS: [&str; 13] = [
+pub(super) const VERBS: [&str; 14] = [
     "attach",
     "detach",
     "list",
@@ -13,6 +13,7 @@ pub(super) const VERBS: [&str; 13] = [
     "batch",
     "run",
     "wait",
+    "doctor",
     "exec",
     "route",
     "rule",

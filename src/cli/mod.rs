@@ -32,7 +32,8 @@ pub use pipework::{SYNTAX, Style};
 pub use shells::Shell;
 pub use words::WaitFor;
 use words::{
-    AttachArgs, BatchArgs, DetachArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs, WaitArgs,
+    AttachArgs, BatchArgs, DetachArgs, DoctorArgs, ExecArgs, GcArgs, LinkArgs, ListArgs, RunArgs, ToolArgs,
+    WaitArgs,
 };
 
 /// The smallest MTU of a link that carries IPv6 (RFC 8200 section 5); the kernel would turn IPv6 off in silence.
@@ -77,6 +78,8 @@ pub enum Verb {
     Run(RunWords),
     /// Wait for an interface.
     Wait(WaitWords),
+    /// Find out why it does not work.
+    Doctor(DoctorWords),
     /// Run a command in a container's namespace.
     Exec(ExecWords),
 }
@@ -181,6 +184,26 @@ pub struct WaitWords {
     pub timeout: Option<Duration>,
 }
 
+/// The words of `doctor`.
+#[derive(Debug)]
+pub struct DoctorWords {
+    /// Whom to look at; everything that is attached without it.
+    pub patient: Option<Patient>,
+    /// How long all engines together may take to answer.
+    pub timeout: Option<Duration>,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// A word that names an interface of the host or a target.
+#[derive(Debug)]
+pub struct Patient {
+    /// As an interface, where it can be one: that is looked for first.
+    pub uplink: Option<UplinkWord>,
+    /// As a target.
+    pub target: TargetWord,
+}
+
 /// Reads a command line; the first word is the program's name.
 ///
 /// # Errors
@@ -252,6 +275,10 @@ fn asked(cli: Cli) -> Result<Asked, Error> {
         VerbArgs::Exec(ExecArgs { target, timeout, command }) => {
             Verb::Exec(ExecWords { target: order::target(&target)?, timeout, command })
         }
+        VerbArgs::Doctor(DoctorArgs { patient, timeout, json }) => {
+            let patient = patient.as_deref().map(patient_word).transpose()?;
+            Verb::Doctor(DoctorWords { patient, timeout, json })
+        }
         VerbArgs::Wait(WaitArgs { target, ifname, wait_for, timeout }) => Verb::Wait(WaitWords {
             target: target.as_deref().map(order::target).transpose()?,
             ifname: ifname.parse()?,
@@ -283,6 +310,12 @@ fn run(args: RunArgs) -> Result<RunWords, Error> {
 fn tool(program: &[&str], words: ToolArgs) -> Result<Verb, SpecError> {
     let command = program.iter().map(OsString::from).chain(words.args).collect();
     Ok(Verb::Exec(ExecWords { target: order::target(&words.target)?, timeout: words.timeout, command }))
+}
+
+fn patient_word(word: &str) -> Result<Patient, SpecError> {
+    let target = order::target(word)?;
+    let uplink = word.parse().ok().filter(|_| target.runtime.is_none());
+    Ok(Patient { uplink, target })
 }
 
 fn spec(

@@ -258,7 +258,8 @@ pub struct WaitArgs {
     /// Name of the interface
     #[arg(short = 'i', long = "ifname", value_name = "IFNAME", default_value = "eth1")]
     pub ifname: String,
-    /// What for: the link itself, its carrier, or an address that can be used (no duplicate found)
+    /// What for: `link` itself, its `carrier`, an `address` that can be used (no duplicate found), or its `gateway`, once
+    /// that answers
     #[arg(
         long = "for",
         value_name = "STATE",
@@ -272,6 +273,23 @@ pub struct WaitArgs {
     pub timeout: Option<Duration>,
 }
 
+/// The words of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// An interface of the host, or a container by name, id or unique id prefix, or with a word before it as in `rpipe
+    /// help attach`; everything that is attached without it
+    ///
+    /// An interface of that name is taken first: `docker:br0` reaches the container that is called so.
+    #[arg(value_name = "TARGET|UPLINK")]
+    pub patient: Option<String>,
+    /// How long all engines together may take to answer [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What `wait` waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WaitFor {
@@ -281,6 +299,8 @@ pub enum WaitFor {
     Carrier,
     /// It has an address of global scope whose duplicate address detection is over.
     Address,
+    /// The gateways of its routes answer ARP or neighbour discovery.
+    Gateway,
 }
 
 /// Seconds, also with a fraction, up to a day.

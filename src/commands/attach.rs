@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::Flock;
 
 use crate::apply::{self, Armed, Cause, UndoFailure};
+use crate::checkup;
 use crate::cli::AttachWords;
 use crate::dhcp::{Lease, Owner};
 use crate::error::{Error, Left};
@@ -70,8 +71,8 @@ fn attach_to(
         session.imagined.enrich(&words.attach, &mut facts);
     }
     let steps = plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, machine))?;
-    for warning in plan::warnings(&facts) {
-        voice.tell(&warning);
+    if !voice.quiet {
+        checkup::warning(&facts, machine).iter().for_each(|warning| voice.tell(warning));
     }
     if words.dry_run {
         session.imagined.learn(&steps, &facts);

@@ -4,6 +4,7 @@ mod again;
 mod attach;
 mod batch;
 mod detach;
+mod doctor;
 mod exec;
 mod gc;
 mod list;
@@ -51,6 +52,7 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
         Verb::Batch(words) => return batch::batch(&words, asked.quiet),
         Verb::Run(run) => return run::run(&run, asked.quiet),
         Verb::Wait(words) => wait::wait(&words, None)?,
+        Verb::Doctor(words) => return doctor::doctor(&words, asked.quiet, asked.colour),
         Verb::Exec(exec) => return exec::exec(&exec),
     }
     Ok(Exit::Done as u8)

@@ -12,6 +12,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::checkup;
 use crate::cli::RunWords;
 use crate::dhcp::Owner;
 use crate::error::Error;
@@ -58,7 +59,7 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let steps =
         plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, &mut machine))?;
     if !quiet {
-        plan::warnings(&facts).iter().for_each(report::tell);
+        checkup::warning(&facts, &mut machine).iter().for_each(report::tell);
     }
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;

@@ -294,7 +294,7 @@ impl Keeper<'_> {
         if !ready.link {
             return Ok(false);
         }
-        self.watch.changed(Some(Instant::now()), None).map_err(said("watching the interface"))?;
+        self.watch.changed(Some(Instant::now()), &[]).map_err(said("watching the interface"))?;
         let link = kernel::link_by_index(&mut self.interface.socket, self.interface.index);
         Ok(link.map_err(said("looking for the interface"))?.is_none())
     }

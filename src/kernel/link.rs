@@ -39,6 +39,10 @@ pub(super) const OTHER_NAME: u16 = 53;
 const NESTED: u16 = 1 << 15;
 /// `IFLA_BRPORT_STATE`.
 const PORT_STATE: u16 = 1;
+const PARENT_NAME: u16 = 56;
+const PARENT_BUS: u16 = 57;
+const BRIDGE_FORWARD_DELAY: u16 = 1;
+const BRIDGE_STP: u16 = 5;
 const VLAN_ID: u16 = 1;
 const MODE: u16 = 1;
 const BRIDGE_VLAN_FILTERING: u16 = 7;
@@ -88,8 +92,14 @@ pub struct Link {
     pub default_vlan: u16,
     /// Its alternative names.
     pub other_names: Vec<String>,
-    /// How far it is as a port of a bridge (`BR_STATE_*`); none when it is no such port.
+    /// Whether a bridge speaks STP.
+    pub stp: bool,
+    /// How long a port of a bridge listens, and how long it learns, in hundredths of a second.
+    pub forward_delay: u32,
+    /// What a port of a bridge does: `BR_STATE_*`, 3 for forwarding.
     pub port_state: Option<u8>,
+    /// The device behind a physical interface, and the bus that it is on (Linux 5.14).
+    pub device: [String; 2],
 }
 
 impl Link {
@@ -113,6 +123,8 @@ impl Link {
                 LOWER_NETNS => link.lower_netns = number(value).map(u32::cast_signed),
                 MASTER => link.master = number(value),
                 ALIAS => link.alias = text(value),
+                PARENT_NAME => link.device[0] = text(value),
+                PARENT_BUS => link.device[1] = text(value),
                 GROUP => link.unfinished = number(value) == Some(UNFINISHED),
                 LINKINFO => link.read_info(value),
                 kind if kind & !NESTED == PROPERTIES => {
@@ -133,8 +145,7 @@ impl Link {
                 INFO_SLAVE_KIND => self.port_kind = Some(text(info.value())),
                 INFO_DATA => self.read_data(info.value()),
                 INFO_SLAVE_DATA if self.port_kind.as_deref() == Some("bridge") => {
-                    let mut data = NlasIterator::new(info.value()).flatten();
-                    let state = data.find(|data| data.kind() == PORT_STATE);
+                    let state = NlasIterator::new(info.value()).flatten().find(|it| it.kind() == PORT_STATE);
                     self.port_state = state.and_then(|state| state.value().first().copied());
                 }
                 _ => {}
@@ -152,6 +163,10 @@ impl Link {
                 (Some("bridge"), BRIDGE_VLAN_FILTERING) => {
                     self.vlan_filtering = data.value().first().is_some_and(|on| *on != 0);
                 }
+                (Some("bridge"), BRIDGE_FORWARD_DELAY) => {
+                    self.forward_delay = number(data.value()).unwrap_or_default();
+                }
+                (Some("bridge"), BRIDGE_STP) => self.stp = number(data.value()).is_some_and(|on| on != 0),
                 (Some("bridge"), BRIDGE_VLAN_DEFAULT_PVID) => {
                     self.default_vlan = short(data.value()).unwrap_or_default();
                 }

@@ -11,17 +11,20 @@ mod create;
 mod elsewhere;
 mod entry;
 mod error;
+mod gateway;
 mod ipv6;
 mod link;
 mod moving;
 mod namespaces;
 mod neighbour;
+mod netfilter;
 mod netns;
 mod probe;
 mod route;
 mod rule;
 mod settings;
 mod socket;
+mod source;
 mod survey;
 mod vlan;
 mod watch;
@@ -38,6 +41,7 @@ pub use entry::{
     unlink_entry,
 };
 pub use error::KernelError;
+pub use gateway::{Neighbour, Neighbours, gateways};
 pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
 pub use link::{
     Link, UNFINISHED, all_links, count_ports, delete_group, delete_link, find_link, find_vlan, has_ports,
@@ -46,6 +50,7 @@ pub use link::{
 pub use moving::{Belongings, belongings, move_link};
 pub use namespaces::namespaces;
 pub use neighbour::neighbour;
+pub use netfilter::{ForwardChain, bridges_call, dropping_chains, forward_drops_bridged, has_legacy_filter};
 pub use netns::NetNs;
 pub use probe::{Arp, Prober};
 pub use route::{
@@ -55,6 +60,7 @@ pub use route::{
 pub use rule::{add_rule, delete_rule, rules};
 pub use settings::Settings;
 pub use socket::{Outcome, Request, RouteSocket};
-pub use survey::{SeenRoute, addresses, every_address, routes};
-pub use vlan::{leave_vlan, set_port_vlan, vlan_has_ports, vlans_of_bridge};
+pub use source::{rule_sources, strict_links};
+pub use survey::{SeenRoute, addresses, every_address, refused_addresses, routes};
+pub use vlan::{PortVlans, leave_vlan, port_vlans, set_port_vlan, vlan_has_ports, vlans_of_bridge};
 pub use watch::Watch;

@@ -116,6 +116,13 @@ impl RouteSocket {
         Ok(socket)
     }
 
+    /// A socket of another protocol of netlink, for asking; with so much room for an answer, and with all there can be for
+    /// a dump.
+    pub(super) fn of(protocol: isize, room: Option<usize>) -> Result<Self, KernelError> {
+        let received = Vec::with_capacity(room.unwrap_or(RECEIVE));
+        Ok(Self { socket: Socket::new(protocol)?, sequence: 0, received })
+    }
+
     /// Sends all requests as one datagram and tells for each whether it worked.
     ///
     /// The kernel handles them in order and **goes on after a failing one**. Only the last asks for an

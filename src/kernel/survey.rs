@@ -20,6 +20,8 @@ const LOCAL: u16 = 2;
 const FLAGS: u16 = 8;
 /// `IFA_F_PERMANENT`: set by somebody, not learned from a router.
 const PERMANENT: u32 = 0x80;
+/// `IFA_F_DADFAILED`: somebody else has it (RFC 4862 5.4).
+const DAD_FAILED: u32 = 0x08;
 /// `RT_SCOPE_UNIVERSE`, and `RT_SCOPE_LINK` of the link-local addresses that the kernel adds.
 const LINK_SCOPE: u8 = 253;
 // RTA_*, include/uapi/linux/rtnetlink.h.
@@ -70,6 +72,20 @@ pub fn addresses(
 /// The kernel's refusal.
 pub fn every_address(socket: &mut RouteSocket) -> Result<Vec<(u32, OwnAddress)>, KernelError> {
     socket.dump(&all_addresses(), |payload| read_address(payload).map(|(at, net, _)| (at, net)))
+}
+
+/// The addresses that the kernel does not use because somebody else was found to have them, with the number of their
+/// link. Equal to `ip address show dadfailed`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn refused_addresses(socket: &mut RouteSocket) -> Result<Vec<(u32, IpNet)>, KernelError> {
+    let refused = |payload: &[u8]| {
+        let wide = attributes(payload, ADDRESS_HEADER).find(|it| it.kind() == FLAGS)?;
+        let failed = number(wide.value())? & DAD_FAILED != 0;
+        read_address(payload).filter(|_| failed).map(|(at, own, _)| (at, own.net))
+    };
+    socket.dump(&all_addresses(), refused)
 }
 
 fn all_addresses() -> Request {

@@ -16,6 +16,7 @@ const MASTER: u16 = 10;
 const AF_SPEC: u16 = 26;
 /// `IFLA_BRIDGE_VLAN_INFO` and the flags of `struct bridge_vlan_info`, include/uapi/linux/if_bridge.h.
 const VLAN_INFO: u16 = 2;
+const PVID: u16 = 1 << 1;
 const RANGE_BEGIN: u16 = 1 << 3;
 const RANGE_END: u16 = 1 << 4;
 
@@ -47,65 +48,73 @@ pub fn vlan_has_ports(socket: &mut RouteSocket, bridge: u32, vlan: u16) -> Resul
 /// # Errors
 /// The kernel's refusal.
 pub fn vlans_of_bridge(socket: &mut RouteSocket, bridge: u32) -> Result<BTreeSet<u16>, KernelError> {
+    let belongs = |port: &PortVlans| port.index == bridge || port.bridge == Some(bridge);
+    let ports = socket.dump(&every_port(), |payload| read_port(payload).filter(belongs))?;
+    Ok(ports.iter().flat_map(|port| &port.ranges).flat_map(|(first, last)| *first..=*last).collect())
+}
+
+fn every_port() -> Request {
     let mut message =
         LinkMessageBuilder::<LinkUnspec>::default().interface_family(AddressFamily::Bridge).build();
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::BrvlanCompressed]));
-    let request = Request::new(&RouteNetlinkMessage::GetLink(message), 0);
-    let found = socket.dump(&request, |payload| Some(vlans_of_port(payload, bridge)))?;
-    Ok(found.into_iter().flatten().collect())
+    Request::new(&RouteNetlinkMessage::GetLink(message), 0)
 }
 
-/// The VLANs in this answer when it is of a port of that bridge, or of the bridge.
-fn vlans_of_port(payload: &[u8], bridge: u32) -> Vec<u16> {
-    let index = payload.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
-    let (mut belongs, mut vlans) = (index == Some(bridge), Vec::new());
+/// The VLANs of a port of a bridge, or of the bridge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PortVlans {
+    /// The number of the link.
+    pub index: u32,
+    /// The number of its bridge.
+    pub bridge: Option<u32>,
+    /// First and last of each range.
+    pub ranges: Vec<(u16, u16)>,
+    /// The one that untagged frames are put into.
+    pub untagged: Option<u16>,
+}
+
+/// The VLANs of all ports of all bridges. Equal to `bridge vlan show`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn port_vlans(socket: &mut RouteSocket) -> Result<Vec<PortVlans>, KernelError> {
+    socket.dump(&every_port(), read_port)
+}
+
+fn read_port(payload: &[u8]) -> Option<PortVlans> {
+    let index = payload.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes)?;
+    let mut port = PortVlans { index, ..PortVlans::default() };
     for attribute in attributes(payload, HEADER) {
         // The nesting flag in the highest bits is not part of the number.
         match attribute.kind() & 0x3fff {
-            MASTER => {
-                belongs |= number(attribute.value()) == Some(bridge);
+            MASTER => port.bridge = number(attribute.value()),
+            AF_SPEC => {
+                for (flags, range) in ranges(attribute.value()) {
+                    port.ranges.push(range);
+                    if flags & PVID != 0 {
+                        port.untagged = Some(range.0);
+                    }
+                }
             }
-            AF_SPEC => vlans.extend(listed(attribute.value())),
             _ => {}
         }
     }
-    vlans.retain(|_| belongs);
-    vlans
+    Some(port)
 }
 
-/// The VLANs of a list of VLANs and ranges of VLANs.
-fn listed(specs: &[u8]) -> Vec<u16> {
-    let (mut vlans, mut begin) = (Vec::new(), None);
-    for spec in NlasIterator::new(specs).flatten().filter(|spec| spec.kind() == VLAN_INFO) {
-        let Some([a, b, c, d]) = spec.value().first_chunk().copied() else { continue };
+/// A list of VLANs and ranges of VLANs, each with its flags.
+fn ranges(specs: &[u8]) -> impl Iterator<Item = (u16, (u16, u16))> {
+    let mut begin = None;
+    let specs = NlasIterator::new(specs).flatten().filter(|spec| spec.kind() == VLAN_INFO);
+    specs.filter_map(move |spec| {
+        let [a, b, c, d] = *spec.value().first_chunk()?;
         // A number has 12 bits.
         let (flags, id) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]) & 0xfff);
         if flags & RANGE_BEGIN != 0 {
             begin = Some(id);
-            continue;
+            return None;
         }
         let first = if flags & RANGE_END != 0 { begin.take().unwrap_or(id) } else { id };
-        vlans.extend(first..=id);
-    }
-    vlans
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn single_vlans_and_ranges_are_found() {
-        let info = |flags: u16, id: u16| {
-            let mut bytes = vec![8, 0, 2, 0];
-            bytes.extend(flags.to_ne_bytes());
-            bytes.extend(id.to_ne_bytes());
-            bytes
-        };
-        let list = [info(6, 1), info(RANGE_BEGIN, 10), info(RANGE_END, 20), info(0, 30)].concat();
-        assert_eq!(listed(&list), [1, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 30]);
-        for end in 0..list.len() {
-            listed(&list[..end]);
-        }
-    }
+        Some((flags, (first, id)))
+    })
 }

@@ -1,4 +1,4 @@
-//! Waiting for news of links and addresses, instead of asking again and again.
+//! Waiting for news of links, addresses and gateways, instead of asking again and again.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
@@ -14,6 +14,9 @@ use super::KernelError;
 const LINK: u32 = 1;
 const IPV4_ADDRESS: u32 = 5;
 const IPV6_ADDRESS: u32 = 9;
+const NEIGHBOUR: u32 = 3;
+const IPV4_ROUTE: u32 = 7;
+const IPV6_ROUTE: u32 = 11;
 /// `MSG_DONTWAIT`.
 const DONT_WAIT: i32 = nix::libc::MSG_DONTWAIT;
 
@@ -37,15 +40,27 @@ impl Watch {
         Ok(Self { socket })
     }
 
+    /// Subscribes to changes of routes and neighbours too. Equal to `ip monitor link address route neigh`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn with_gateways(self) -> Result<Self, KernelError> {
+        let socket = self.socket;
+        for group in [NEIGHBOUR, IPV4_ROUTE, IPV6_ROUTE] {
+            socket.add_membership(group)?;
+        }
+        Ok(Self { socket })
+    }
+
     /// Waits until something has changed, or until `end`; then it answers no. Without an end it waits for ever. What can
-    /// be read from `other` counts as a change.
+    /// be read from one of `others` counts as a change.
     ///
     /// What changed is not read: whoever waits asks the kernel for the state, so no news can be missed, not even when
     /// the kernel had to drop some (`ENOBUFS`).
     ///
     /// # Errors
     /// When the socket cannot be waited for.
-    pub fn changed(&self, end: Option<Instant>, other: Option<BorrowedFd<'_>>) -> Result<bool, KernelError> {
+    pub fn changed(&self, end: Option<Instant>, others: &[BorrowedFd<'_>]) -> Result<bool, KernelError> {
         let timeout = match end {
             None => PollTimeout::NONE,
             // Rounded up, or the last millisecond would be waited for in a busy loop.
@@ -54,7 +69,7 @@ impl Watch {
                 PollTimeout::from(u16::try_from(left + 1).unwrap_or(u16::MAX))
             }
         };
-        let fds = std::iter::once(self.socket.as_fd()).chain(other);
+        let fds = std::iter::once(self.socket.as_fd()).chain(others.iter().copied());
         let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let news = match poll(&mut fds, timeout) {
             Ok(news) => news > 0,

@@ -34,5 +34,5 @@ pub use present::{Difference, Present, differences};
 pub use refusal::Refusal;
 pub use replace::{in_place, replace};
 pub use routing::{Hop, Path, RULE_PRIORITY, Routing, Rule, routing};
-pub use script::Script;
+pub use script::{Script, quote};
 pub use step::{Side, Step};

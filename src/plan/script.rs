@@ -399,7 +399,8 @@ fn rule_words(verb: &str, rule: Rule) -> String {
 }
 
 /// A word for a POSIX shell: as it is when nothing in it means anything to the shell.
-fn quote(word: &str) -> String {
+#[must_use]
+pub fn quote(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@,+".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();
