@@ -244,10 +244,8 @@ fn detaches_of_one_container_are_done_together() {
     let container = support::container_with_routes(&world);
     let before = snapshot(&world, &[&container]);
     let target = container.target();
-    let mut lines = String::new();
-    for n in 1..4 {
-        lines += &format!("br0 -i lan{n} {target} 10.{n}.0.2/24@10.{n}.0.1,fd0{n}::2/64@fd0{n}::1\n");
-    }
+    let line = |n| format!("br0 -i lan{n} {target} 10.{n}.0.2/24@10.{n}.0.1,fd0{n}::2/64@fd0{n}::1\n");
+    let lines: String = [1, 2, 3].map(line).concat();
     batch(&world, "-q", &lines).ok();
     assert_eq!(container.links().len(), 6);
     let output = batch(
@@ -305,12 +303,8 @@ fn what_needs_a_detach_of_its_own_gets_one() {
 fn a_full_bridge_is_told_before_the_first_change() {
     let world = world();
     let (a, b) = (world.container(), world.container());
-    let mut lines = String::new();
-    for n in 0..512 {
-        for target in [a.target(), b.target()] {
-            lines += &format!("br0 -i p{n} {target} 0/0\n");
-        }
-    }
+    let line = |n: usize| format!("br0 -i p{} {} 0/0\n", n / 2, [a.target(), b.target()][n % 2]);
+    let lines = (0..1024).map(line).collect::<Vec<_>>().concat();
     let before = snapshot(&world, &[&a, &b]);
     let said = batch(&world, "", &lines).refused(1);
     assert_eq!(
@@ -321,4 +315,34 @@ fn a_full_bridge_is_told_before_the_first_change() {
     // What is said twice is one port.
     let twice = format!("br0 {0} 0/0\n", a.target()).repeat(1100);
     batch(&world, "-q", &twice).ok();
+}
+
+/// On a terminal a bar is redrawn in its place, and what came of it stands there at the end; errors get a line of their own.
+#[test]
+fn a_terminal_shows_a_bar() {
+    let world = world();
+    let container = world.container();
+    let lines =
+        format!("br0 {0} 10.0.0.2/24\nbr0 'netns:/x\u{202e}9' 0/0\nbr0 -i eth2 {0} 0/0\n", container.target());
+    file(&world, lines.as_bytes());
+    let terminal = |options: &str| {
+        let line = format!("stty cols 60 && {RPIPE} batch {options} /run/lines");
+        let output = support::finish(world.command("script").args(["-qec", &line, "/dev/null"]));
+        (output.code(), output.stdout)
+    };
+    let (code, shown) = terminal("--keep-going");
+    assert_eq!(code, 1, "{shown:?}");
+    let (first, rest) = shown.split_once('\n').unwrap();
+    assert!(first.starts_with("\r[-------------------] 0/3        pid:"), "{shown:?}");
+    assert!(first.contains("\x1b[K") && first.trim_end().ends_with("no such file"), "{shown:?}");
+    assert_eq!(
+        rest.split("\x1b[K").last().unwrap().trim_end().rsplit_once(" in ").unwrap().0,
+        "2 of 3 done",
+        "{shown:?}"
+    );
+    assert!(rest.trim_end().ends_with("s, 1 failed"), "{shown:?}");
+    assert!(!shown.contains('\u{202e}'), "{shown:?}");
+    let (code, shown) = terminal("-q --keep-going");
+    assert_eq!((code, shown.lines().count()), (1, 1), "{shown:?}");
+    assert!(shown.starts_with("rpipe: /run/lines:2: "), "{shown:?}");
 }
