@@ -32,7 +32,7 @@ fn look(ifname: &IfName, machine: &mut Machine<'_>) -> Result<Option<Present>, K
 /// All attachments of the target.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    /// Those that rpipe has made.
+    /// Those that rpipe has made, without their addresses and routes: they go with their links.
     pub attachments: Vec<Attachment>,
     /// The 802.1Q interfaces of ours on the host that they use.
     pub vlan_links: Vec<(IfName, Link)>,
@@ -54,12 +54,6 @@ fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
     let home = kernel::neighbour(target, machine.home)?;
     let mut inventory = Inventory::default();
     let is_ours = |link: &Link| link.unfinished || Mark::of(&link.alias, Role::Link).is_some();
-    let any = links.iter().any(is_ours);
-    let (addresses, routes) = if any {
-        (kernel::addresses(target, None)?, kernel::routes(target, None)?)
-    } else {
-        Default::default()
-    };
     for link in links {
         // A kernel's name always parses: it has been through the same rules.
         let Ok(ifname) = link.name.parse::<IfName>() else { continue };
@@ -71,7 +65,7 @@ fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
         let ovs = end.ovs;
         inventory.vlan_links.extend(end.vlan_link.clone().map(|vlan| (ifname.clone(), vlan)));
         let host_end = end.index.filter(|_| end.mark.is_some() && !ovs);
-        let present = described(&link, &addresses, &routes, end);
+        let present = described(&link, &[], &[], end);
         // Hardware has no kind, and what is on a link of another namespace was made from there.
         let from_outside = link.kind.is_none() || link.lower_is_elsewhere();
         let moved = present.mark.as_ref().is_some_and(|mark| mark.nic.is_some());

@@ -322,8 +322,10 @@ fn a_full_bridge_is_told_before_the_first_change() {
 fn a_terminal_shows_a_bar() {
     let world = world();
     let container = world.container();
-    let lines =
-        format!("br0 {0} 10.0.0.2/24\nbr0 'netns:/x\u{202e}9' 0/0\nbr0 -i eth2 {0} 0/0\n", container.target());
+    let lines = format!(
+        "br0 {0} 10.0.0.2/24\nbr0 'netns:/x\u{202e}9' 0/0\nbr0 -i eth2 {0} 0/0\n",
+        container.target()
+    );
     file(&world, lines.as_bytes());
     let terminal = |options: &str| {
         let line = format!("stty cols 60 && {RPIPE} batch {options} /run/lines");
