@@ -260,13 +260,16 @@ pub fn waited(ifname: &str, json: bool, voice: Voice<'_>) -> Result<(), Error> {
 /// # Errors
 /// When standard output cannot be written.
 pub fn failed(error: &Error, voice: Voice<'_>) -> Result<(), Error> {
-    let why = std::collections::HashMap::from([("error", error.to_string())]);
-    print_json(&why, "error", voice)
+    print_json(&error.to_string(), "error", voice)
 }
 
 /// One line of JSON. In a batch it is one object, with the number of its line; a list is under a name in there.
 fn print_json(value: &impl Serialize, name: &str, voice: Voice<'_>) -> Result<(), Error> {
-    let mut json = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    let json = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    print_text(json, name, voice)
+}
+
+fn print_text(mut json: String, name: &str, voice: Voice<'_>) -> Result<(), Error> {
     if let Some(line) = voice.line {
         line.clear();
         json = match json.strip_prefix('{') {

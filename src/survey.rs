@@ -56,7 +56,7 @@ fn rules(socket: &mut RouteSocket, links: &[Link]) -> Result<Vec<Rule>, KernelEr
 /// All attachments of the target.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    /// Those that rpipe has made.
+    /// Those that rpipe has made, without their addresses and routes: they go with their links.
     pub attachments: Vec<Attachment>,
     /// The 802.1Q interfaces of ours on the host that they use.
     pub vlan_links: Vec<(IfName, Link)>,
@@ -78,8 +78,10 @@ fn take_stock(machine: &mut Machine<'_>) -> Result<Inventory, KernelError> {
     let home = kernel::neighbour(target, machine.home)?;
     let mut inventory = Inventory::default();
     let is_ours = |link: &Link| link.unfinished || Mark::of(&link.alias, Role::Link).is_some();
-    let any = links.iter().any(is_ours);
-    let carried = if any {
+    // Addresses and routes go with their links; rules do not, and are known by the addresses.
+    let with_rules =
+        |link: &Link| Mark::of(&link.alias, Role::Link).is_some_and(|mark| mark.tables.is_some());
+    let carried = if links.iter().any(with_rules) {
         Carried {
             addresses: kernel::addresses(target, None)?,
             routes: kernel::routes(target, None)?,

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use crate::kernel::{self, Belongings, KernelError, RouteSocket};
+use crate::kernel::{self, Belongings, KernelError, Outcome, RouteSocket};
 use crate::machine::Machine;
 use crate::ovs;
 use crate::phy;
@@ -93,8 +93,19 @@ fn delete_links(machine: &mut Machine<'_>, ifnames: &[IfName]) -> Result<(), Ker
     if marks.is_empty() {
         return Ok(());
     }
-    machine.target.batch(&marks)?;
-    machine.target.execute(kernel::delete_group(kernel::UNFINISHED))
+    for outcome in machine.target.batch(&marks)? {
+        match outcome {
+            Outcome::Refused(error) | Outcome::Unknown(error) if error.errno != Errno::ENODEV => {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    match machine.target.execute(kernel::delete_group(kernel::UNFINISHED)) {
+        // All of them are gone by now.
+        Err(error) if error.errno == Errno::ENODEV => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// The way back.

@@ -165,19 +165,18 @@ impl<'a> Run<'a> {
 
     /// Takes apart what waits for it.
     fn flush(&mut self) -> Result<(), Error> {
-        let mut first_error = Ok(());
+        let mut last_error = None;
         for (index, outcome) in self.together.flush(&mut self.session) {
             let Some(item) = self.items.get(index) else { continue };
             let outcome = outcome.and_then(|done| report::detached(&done, self.words.json, self.voice(item)));
             if let Err(error) = self.settle(item, outcome) {
                 // They were done together, so each is told of that did not work.
-                match &first_error {
-                    Ok(()) => first_error = Err(error),
-                    Err(_) => self.tell(&error),
+                if let Some(earlier) = last_error.replace(error) {
+                    self.tell(&earlier);
                 }
             }
         }
-        first_error
+        last_error.map_or(Ok(()), Err)
     }
 
     /// What became of a line. An error comes back when the batch ends here.

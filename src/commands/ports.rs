@@ -1,7 +1,5 @@
 //! Whether the bridges of a batch have room for its ports, told before the first change.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::cli::Verb;
 use crate::error::Error;
 use crate::kernel::{self, KernelError, NetNs, RouteSocket};
@@ -19,11 +17,14 @@ const MOST: usize = 1023;
 /// # Errors
 /// [`Error::Ports`].
 pub fn check(items: &[Item], file: &str, home: &NetNs) -> Result<(), Error> {
-    let mut wanted: HashMap<&IfName, Vec<&Item>> = HashMap::new();
+    let mut wanted: Vec<(&IfName, Vec<&Item>)> = Vec::new();
     for item in items {
         let Verb::Attach(words) = &item.verb else { break };
         if let (UplinkWord::Name(name), false) = (&words.attach.uplink, words.replace) {
-            wanted.entry(name).or_default().push(item);
+            match wanted.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, items)) => items.push(item),
+                None => wanted.push((name, vec![item])),
+            }
         }
     }
     for (name, items) in wanted {
@@ -55,7 +56,7 @@ fn ports(name: &IfName) -> Result<Option<usize>, KernelError> {
 /// How many interfaces are not there yet. Looked at only when it matters: it takes a look into each container.
 fn added(items: &[&Item], home: &NetNs) -> usize {
     let usual = "eth1".parse::<IfName>().ok();
-    let mut new = HashSet::new();
+    let mut new = Vec::new();
     for item in items {
         let Verb::Attach(words) = &item.verb else { continue };
         let limit = words.timeout.unwrap_or(crate::target::LOOKUP_LIMIT);
@@ -64,8 +65,10 @@ fn added(items: &[&Item], home: &NetNs) -> usize {
         let socket = target.netns.enter(home, RouteSocket::open).and_then(|socket| socket);
         let found = socket.and_then(|mut socket| kernel::find_link(&mut socket, ifname.as_str()));
         if matches!(found, Ok(None)) {
-            new.insert((target.netns.inode(), ifname.clone()));
+            new.push((target.netns.inode(), ifname.clone()));
         }
     }
+    new.sort_unstable();
+    new.dedup();
     new.len()
 }

@@ -20,14 +20,16 @@ pub struct Engines {
     open: RefCell<Vec<Connection>>,
 }
 
+/// What is asked over, and the user who serves it.
+pub(super) type Open = (SendRequest<Empty<Bytes>>, u32);
+
 /// One of them, with what drives it.
 #[derive(Debug)]
 pub(super) struct Connection {
     /// The engine's socket.
     pub(super) socket: PathBuf,
-    /// The user who serves it.
-    pub(super) owner: u32,
-    pub(super) sender: SendRequest<Empty<Bytes>>,
+    /// None before the first question.
+    pub(super) open: Option<Open>,
     /// Without it nothing is sent or received.
     pub(super) runtime: Runtime,
 }

@@ -20,7 +20,7 @@ use nix::poll::PollTimeout;
 use tokio::net::UnixStream;
 use tokio::time::timeout_at;
 
-use super::connection::{Connection, Engines};
+use super::connection::{Connection, Engines, Open};
 use super::error::{Refusal, plain};
 
 /// No description of a container comes near this.
@@ -67,12 +67,6 @@ impl<'a> Deadline<'a> {
         PollTimeout::try_from(self.end.saturating_duration_since(Instant::now())).unwrap_or(PollTimeout::MAX)
     }
 
-    fn keep(self, connection: Connection) {
-        if let Some(engines) = self.engines {
-            engines.put(connection);
-        }
-    }
-
     /// The answer did not come.
     pub(super) fn missed(self, socket: String) -> Refusal {
         Refusal::Late { socket, limit: self.limit }
@@ -108,33 +102,45 @@ impl Engine {
         if !exists(&self.socket) {
             return Err(Refusal::NoSocket { socket: self.socket() });
         }
-        if let Some(mut kept) = deadline.engines.and_then(|engines| engines.take(&self.socket)) {
-            let asked = self.ask(&mut kept.sender, kept.owner, path);
-            match kept.runtime.block_on(timeout_at(deadline.end.into(), asked)) {
-                Ok(Ok(answer)) => {
-                    deadline.keep(kept);
-                    return Ok(answer);
-                }
-                // The engine may have been started anew since.
-                Ok(Err(why)) => debug!("the connection to {} is gone: {why}", self.socket()),
-                Err(_) => return Err(deadline.missed(self.socket())),
-            }
+        let mut connection = match deadline.engines.and_then(|engines| engines.take(&self.socket)) {
+            Some(kept) => kept,
+            None => self.prepare()?,
+        };
+        let Connection { runtime, open, .. } = &mut connection;
+        let answer = runtime.block_on(async {
+            timeout_at(deadline.end.into(), self.exchange(open, path))
+                .await
+                .unwrap_or_else(|_| Err(deadline.missed(self.socket())))
+        })?;
+        if let Some(engines) = deadline.engines {
+            engines.put(connection);
         }
+        Ok(answer)
+    }
+
+    fn prepare(&self) -> Result<Connection, Refusal> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .map_err(|error| Refusal::kernel("preparing to ask the engine", error))?;
-        let asked = async {
-            let (mut sender, owner) = self.connect().await?;
-            let answer = self.ask(&mut sender, owner, path).await?;
-            Ok((sender, owner, answer))
-        };
-        let (sender, owner, answer) = runtime
-            .block_on(async { timeout_at(deadline.end.into(), asked).await })
-            .unwrap_or_else(|_| Err(deadline.missed(self.socket())))?;
-        deadline.keep(Connection { socket: self.socket.clone(), owner, sender, runtime });
-        Ok(answer)
+        Ok(Connection { socket: self.socket.clone(), open: None, runtime })
+    }
+
+    /// Asks over what is open, or over a new connection: the engine may have been started anew since.
+    async fn exchange(&self, open: &mut Option<Open>, path: &str) -> Result<Answer, Refusal> {
+        loop {
+            let was_open = open.is_some();
+            if open.is_none() {
+                *open = Some(self.connect().await?);
+            }
+            let Some((sender, owner)) = open else { continue };
+            match self.ask(sender, *owner, path).await {
+                Err(why) if was_open => debug!("the connection to {} is gone: {why}", self.socket()),
+                answer => return answer,
+            }
+            *open = None;
+        }
     }
 
     fn broken(&self, error: &hyper::Error) -> Refusal {
@@ -151,7 +157,9 @@ impl Engine {
         let Ok(runtime) = runtime else { return Vec::new() };
         runtime.block_on(async {
             let ask = |(engine, path): (Self, &'static str)| {
-                tokio::spawn(async move { timeout_at(deadline.end.into(), engine.exchange(path)).await })
+                tokio::spawn(async move {
+                    timeout_at(deadline.end.into(), engine.exchange(&mut None, path)).await
+                })
             };
             let asked: Vec<_> = questions.into_iter().map(ask).collect();
             let mut answers = Vec::new();
@@ -167,14 +175,8 @@ impl Engine {
         exists(&self.socket)
     }
 
-    /// One question over a connection of its own.
-    async fn exchange(&self, path: &str) -> Result<Answer, Refusal> {
-        let (mut sender, owner) = self.connect().await?;
-        self.ask(&mut sender, owner, path).await
-    }
-
     /// A connection, and the user who serves it.
-    async fn connect(&self) -> Result<(SendRequest<Empty<Bytes>>, u32), Refusal> {
+    async fn connect(&self) -> Result<Open, Refusal> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| Refusal::Connect { socket: self.socket(), error: error.into() })?;
