@@ -9,10 +9,12 @@ export LC_ALL=C
 
 usage() {
     cat <<'END'
-Usage: ./install.sh [--pipework]    install rpipe, over an older one too
-       ./install.sh --uninstall     remove what was installed
+Usage: ./install.sh [--pipework]        install rpipe, over an older one too
+       ./install.sh --uninstall         remove what was installed
+       ./install.sh --build [TARGET]    only build the binary, and print where it is
 
   --pipework    also make `pipework` a link to rpipe, unless there is one already
+  TARGET        what cargo calls the machine it is for: this one, or another
 
   PREFIX        where to: /usr/local for root, ~/.local for others
   DESTDIR       a directory that stands for / (to make a package)
@@ -26,18 +28,50 @@ die() {
     exit 1
 }
 
+# Adds a flag for rustc as cargo's configuration has it, in the way of TOML.
+flag() {
+    flags="$flags\"$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')\", "
+}
+
 # Builds the static binary, with musl where Rust has it, else with glibc, and prints its path.
+#
+# The same source and the same Rust make the same bytes on any machine: the linker is Rust's own, and no path of this
+# machine is in them.
 build() {
+    [ -f "$here/Cargo.toml" ] || die "$here: neither a binary nor source to build one from"
     cd "$here"
     command -v cargo >/dev/null || die "building: no cargo (https://rustup.rs installs it)"
     command -v cc >/dev/null || die "building: no cc (apt-get install gcc libc6-dev)"
-    target=$(uname -m)-unknown-linux-musl
-    if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
-        target=$(rustc -vV | sed -n 's/^host: //p')
-        export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+    sysroot=$(rustc --print sysroot)
+    rust=$(rustc -vV)
+    host=$(echo "$rust" | sed -n 's/^host: //p')
+    flags=
+    if [ -z "$target" ]; then
+        target=$(uname -m)-unknown-linux-musl
+        if [ ! -d "$sysroot/lib/rustlib/$target/lib" ]; then
+            target=$host
+            flag -Ctarget-feature=+crt-static
+            # Flags in the environment come instead of those of the configuration.
+            [ -z "${RUSTFLAGS:-}" ] || export RUSTFLAGS="$RUSTFLAGS -Ctarget-feature=+crt-static"
+        fi
+    elif [ ! -d "$sysroot/lib/rustlib/$target/lib" ]; then
+        die "building: no Rust for $target (rustup target add $target)"
     fi
+    # The sources have to be there before it can be said where they are.
+    cargo fetch --locked --target "$target" >&2 || die "building: cargo failed"
+    for sources in "${CARGO_HOME:-${HOME:-}/.cargo}"/registry/src/*/; do
+        flag "--remap-path-prefix=${sources%/}=/cargo"
+    done
+    # Where the component rust-src is, rustc names the standard library's files as they lie here.
+    flag "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=/rustc/$(echo "$rust" | sed -n 's/^commit-hash: //p')"
+    set -- --config "target.$target.rustflags=[$flags]"
+    case $target in
+    *-musl)
+        [ ! -x "$sysroot/lib/rustlib/$host/bin/rust-lld" ] || set -- "$@" --config "target.$target.linker='rust-lld'"
+        ;;
+    esac
     # With --target the flags are for the binary only, not for what runs during the build.
-    cargo build --release --locked --target "$target" --target-dir "$here/target" >&2 ||
+    cargo build --release --locked --target "$target" --target-dir "$here/target" "$@" >&2 ||
         die "building: cargo failed"
     echo "$here/target/$target/release/rpipe"
 }
@@ -85,7 +119,8 @@ remove() {
         case $path in
         */) rmdir "$destdir$path" 2>/dev/null || : ;;
         "$link") ! is_our_link || rm -f "$destdir$path" ;;
-        "$prefix"/*) rm -f "$destdir$path" ;;
+        # And what a run that was killed was writing there.
+        "$prefix"/*) rm -f "$destdir$path" "$destdir${path%/*}"/.rpipe.[0-9]* ;;
         esac
     done
 }
@@ -96,7 +131,6 @@ install() {
     fi
     binary=$here/rpipe
     if [ ! -f "$binary" ]; then
-        [ -f "$here/Cargo.toml" ] || die "$here: neither a binary nor source to build one from"
         binary=$(build)
     fi
     # A package may be for another machine.
@@ -114,7 +148,7 @@ install() {
     )
     # Written down before anything is there, so that --uninstall finds what an interrupted run has left.
     mkdir -p "$destdir$prefix/share/rpipe"
-    temporary=$destdir$list.$$
+    temporary=${destdir}${list%/*}/.rpipe.$$
     printf '%s\n' "$before" "$now" "$directories" | sed '/^$/d' | sort -u >"$temporary"
     mv -f "$temporary" "$destdir$list"
     temporary=
@@ -130,16 +164,47 @@ END
 
     # What an older version had and this one has not.
     echo "$before" | grep -v '/$' | grep -Fxv "$now" | remove
-    temporary=$destdir$list.$$
+    temporary=${destdir}${list%/*}/.rpipe.$$
     printf '%s\n' "$now" "$directories" | sed '/^$/d' | sort -u >"$temporary"
     mv -f "$temporary" "$destdir$list"
     temporary=
 
     echo "rpipe is installed: $destdir$prefix/bin/rpipe"
+    [ -n "$destdir" ] || tell_what_is_not_found
+}
+
+# Is PREFIX/share where a shell looks for what programs bring? $1: a directory of bash's that comes instead of the user's;
+# $2: where the shell looks when nobody says anything.
+is_data_directory() {
+    case :${1:-${XDG_DATA_HOME:-${HOME:-}/.local/share}}:${XDG_DATA_DIRS:-$2}: in
+    *:"$prefix/share":*) ;;
+    *) return 1 ;;
+    esac
+}
+
+# Nobody's own files are touched: what the shells do not find by themselves is for the user to add. man looks beside
+# every directory of PATH.
+tell_what_is_not_found() {
     case :$PATH: in
-    *:"$prefix/bin":*) ;;
+    *:"$prefix/bin":*)
+        first=$(command -v rpipe)
+        [ "$first" = "$prefix/bin/rpipe" ] || echo "Another one comes before it in PATH: $first"
+        ;;
     *) echo "It is found by its name when $prefix/bin is in PATH." ;;
     esac
+    share=$prefix/share
+    BASH_COMPLETION_USER_DIR=${BASH_COMPLETION_USER_DIR:-}
+    if ! is_data_directory "${BASH_COMPLETION_USER_DIR%/bash-completion}" /usr/local/share:/usr/share; then
+        echo "bash completes it with this in ~/.bashrc: . '$share/bash-completion/completions/rpipe'"
+    fi
+    # shellcheck disable=SC2016 # for zsh to expand
+    if command -v zsh >/dev/null && ! zsh -f -c 'print -rl -- $fpath' | grep -Fqx "$share/zsh/site-functions"; then
+        echo "zsh completes it with this in ~/.zshrc, before compinit: fpath+=('$share/zsh/site-functions')"
+    fi
+    if command -v fish >/dev/null && ! is_data_directory "" /usr/share; then
+        echo "fish completes it with this in ~/.config/fish/config.fish:" \
+            "set -a fish_complete_path '$share/fish/vendor_completions.d'"
+    fi
 }
 
 uninstall() {
@@ -154,17 +219,22 @@ uninstall() {
 
 verb=install
 pipework=false
+target=
 for word in "$@"; do
     case $word in
     --pipework) pipework=true ;;
+    --build) verb=build ;;
     --uninstall) verb=uninstall ;;
     -h | --help)
         usage
         exit
         ;;
     *)
-        echo "install.sh: unknown word $word (try ./install.sh --help)" >&2
-        exit 2
+        if [ "$verb$target" != build ] || [ "${word#-}" != "$word" ]; then
+            echo "install.sh: unknown word $word (try ./install.sh --help)" >&2
+            exit 2
+        fi
+        target=$word
         ;;
     esac
 done

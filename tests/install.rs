@@ -238,6 +238,157 @@ fn it_needs_no_privilege_in_a_home() {
     assert!(is_empty(&home), "{:?}", files(&home));
 }
 
+/// The lines that say what to do, each with the word it begins with.
+fn advice(told: &str, shell: &str) -> Option<String> {
+    let line = told.lines().find(|line| line.starts_with(&format!("{shell} ")))?;
+    Some(line.split_once(": ").expect("what to do comes after a colon").1.to_owned())
+}
+
+/// What a shell prints that knows nothing but where its user's home is, and what else is given.
+fn said(home: &Path, environment: &[(&str, &str)], shell: &str, words: &[&str]) -> String {
+    let mut command = Command::new(shell);
+    command.args(words).env_clear().env("HOME", home).env("TERM", "dumb").env("LC_ALL", "C.UTF-8");
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").envs(environment.iter().copied());
+    let output = command.output().unwrap_or_else(|error| panic!("{shell} is needed: {error}"));
+    worked(&output)
+}
+
+/// What bash offers for `rpipe det`, after some lines that stand for ~/.bashrc.
+fn bash_offers(home: &Path, environment: &[(&str, &str)], setup: &str) -> String {
+    let program = format!(
+        ". /usr/share/bash-completion/bash_completion
+        {setup}
+        complete -p rpipe >/dev/null 2>&1 || _completion_loader rpipe || [ $? = 124 ] || exit
+        [[ $(complete -p rpipe) =~ -F\\ ([^\\ ]+) ]] || exit
+        COMP_LINE='rpipe det' COMP_POINT=9 COMP_WORDS=(rpipe det) COMP_CWORD=1 COMP_TYPE=9 COMP_KEY=9
+        \"${{BASH_REMATCH[1]}}\" rpipe det rpipe
+        printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    said(home, environment, "bash", &["--norc", "-c", &program])
+}
+
+/// The same of zsh: one types into another, which has a terminal.
+fn zsh_offers(home: &Path, environment: &[(&str, &str)], setup: &str) -> String {
+    let program = r#"
+        zmodload zsh/zpty
+        zpty inner zsh -f -i
+        zpty -w inner "PS1=; unsetopt beep; $1; autoload -U compinit; compinit -D -u; print be''gun"
+        zpty -r -m inner out '*begun*' || exit 3
+        # The word is finished in its place: between the two are only what the terminal is told.
+        zpty -w -n inner $'rpipe det	\C-aprint -r -- \C-e
+'
+        zpty -r -m inner out $'*
+rpipe detach*' || exit 4
+        print -r -- detach
+    "#;
+    said(home, environment, "timeout", &["20", "zsh", "-f", "-c", program, "zsh", setup])
+}
+
+/// And of fish.
+fn fish_offers(home: &Path, environment: &[(&str, &str)], setup: &str) -> String {
+    let program = format!("{setup}\ncomplete -C 'rpipe det'");
+    let offers = said(home, environment, "fish", &["-c", &program]);
+    let words = offers.lines().filter_map(|line| line.split('\t').next());
+    words.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+#[test]
+fn shells_and_man_find_it_in_a_home() {
+    let scratch = Scratch::new("shells");
+    let home = scratch.root();
+    let mut script = scratch.script(&[("HOME", home.as_path())], &[]);
+    let prefix = home.join(".local");
+    script.env("PREFIX", &prefix);
+    let told = worked(&script.output().unwrap());
+    let bin = prefix.join("bin");
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display());
+    let environment = [("PATH", path.as_str())];
+
+    let page = said(&home, &environment, "man", &["-w", "rpipe-attach"]);
+    assert_eq!(page.trim_end(), prefix.join("share/man/man1/rpipe-attach.1").to_str().unwrap());
+    assert!(said(&home, &environment, "man", &["rpipe"]).contains("SYNOPSIS"));
+
+    assert_eq!(advice(&told, "bash"), None);
+    assert_eq!(bash_offers(&home, &environment, ""), "detach\n");
+    assert_eq!(advice(&told, "fish"), None);
+    assert_eq!(fish_offers(&home, &environment, ""), "detach\n");
+    let for_zsh = advice(&told, "zsh").expect("zsh looks at no home by itself");
+    assert_eq!(zsh_offers(&home, &environment, &for_zsh), "detach\n");
+}
+
+#[test]
+fn what_is_not_found_by_itself_is_told_and_works() {
+    let scratch = Scratch::new("told");
+    let home = scratch.root().join("home");
+    fs::create_dir(&home).unwrap();
+    let prefix = scratch.prefix();
+    let environment = [("HOME", home.as_path()), ("PREFIX", prefix.as_path())];
+    let told = worked(&scratch.script(&environment, &[]).output().unwrap());
+    let shown = prefix.display();
+    let expected = format!(
+        "rpipe is installed: {shown}/bin/rpipe
+It is found by its name when {shown}/bin is in PATH.
+bash completes it with this in ~/.bashrc: . '{shown}/share/bash-completion/completions/rpipe'
+zsh completes it with this in ~/.zshrc, before compinit: fpath+=('{shown}/share/zsh/site-functions')
+fish completes it with this in ~/.config/fish/config.fish: set -a fish_complete_path '{shown}/share/fish/vendor_completions.d'
+"
+    );
+    assert_eq!(told, expected);
+    let path = format!("{shown}/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    let share = format!("{shown}/share:/usr/share");
+    let alone = [("PATH", path.as_str())];
+    let with_share = [("PATH", path.as_str()), ("XDG_DATA_DIRS", share.as_str())];
+    let advised = |shell| advice(&told, shell).unwrap();
+    assert_eq!(bash_offers(&home, &alone, &advised("bash")), "detach\n");
+    assert_eq!(bash_offers(&home, &with_share, ""), "detach\n");
+    assert_eq!(fish_offers(&home, &alone, &advised("fish")), "detach\n");
+    assert_eq!(fish_offers(&home, &with_share, ""), "detach\n");
+    assert_eq!(zsh_offers(&home, &alone, &advised("zsh")), "detach\n");
+
+    // Who has all that hears nothing of it, but of another one that would be called.
+    let other = home.join("rpipe");
+    fs::copy("/bin/true", &other).unwrap();
+    let path = format!("{}:{path}", home.display());
+    let mut script = scratch.script(&environment, &[]);
+    script.env("PATH", &path).env("XDG_DATA_DIRS", &share);
+    let told = worked(&script.output().unwrap());
+    let lines: Vec<_> = told.lines().filter(|line| !line.starts_with("zsh ")).collect();
+    let expected = [
+        format!("rpipe is installed: {shown}/bin/rpipe"),
+        format!("Another one comes before it in PATH: {}", other.display()),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn an_unpacked_release_is_not_built() {
+    let scratch = Scratch::new("build");
+    let refused = scratch.run(&["--build"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let why = String::from_utf8(refused.stderr).unwrap();
+    let release = scratch.0.join("a release");
+    assert_eq!(
+        why,
+        format!("install.sh: {}: neither a binary nor source to build one from\n", release.display())
+    );
+    assert_eq!(
+        scratch.run(&["x86_64-unknown-linux-musl"]).status.code(),
+        Some(2),
+        "a target without --build"
+    );
+    assert!(is_empty(&scratch.root()));
+}
+
+#[test]
+fn what_a_killed_run_was_writing_goes_too() {
+    let scratch = Scratch::new("killed");
+    worked(&scratch.run(&[]));
+    fs::write(scratch.prefix().join("bin/.rpipe.4711"), "half a bin").unwrap();
+    fs::write(scratch.prefix().join("share/rpipe/.rpipe.4711"), "half a li").unwrap();
+    worked(&scratch.run(&["--uninstall"]));
+    assert!(is_empty(&scratch.root()), "{:?}", files(&scratch.root()));
+}
+
 #[test]
 fn it_can_be_called() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
