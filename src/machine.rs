@@ -4,7 +4,7 @@ use log::debug;
 use nix::errno::Errno;
 
 use crate::dhcp::{Lease, Owner};
-use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
+use crate::kernel::{self, Belongings, DefaultRoute, Icmpv6, KernelError, Link, NetNs, RouteSocket, Watch};
 use crate::ovs::Ovs;
 use crate::plan::Side;
 use crate::spec::IfName;
@@ -34,8 +34,21 @@ pub struct Machine<'a> {
     pub owner: Owner<'a>,
     /// What a DHCP client got.
     pub lease: Option<Lease>,
+    /// What is heard of IPv6 addresses while they are being asked about.
+    pub listener: Option<Listener>,
+    /// Whether a link had to be waited for until it let something through.
+    pub late: bool,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
+}
+
+/// Ears in the target's namespace.
+#[derive(Debug)]
+pub struct Listener {
+    /// Tells when an address has changed.
+    pub watch: Watch,
+    /// Hears who has an address; none where that cannot be had.
+    pub icmp: Option<Icmpv6>,
 }
 
 impl<'a> Machine<'a> {
@@ -59,8 +72,21 @@ impl<'a> Machine<'a> {
             ovs: None,
             owner: Owner::Caller,
             lease: None,
+            listener: None,
+            late: false,
             links: Vec::new(),
         })
+    }
+
+    /// Begins to listen in the target's namespace.
+    ///
+    /// # Errors
+    /// `EMFILE` and its like.
+    pub fn listen(&mut self) -> Result<(), KernelError> {
+        let open = || Ok(Listener { watch: Watch::open()?, icmp: Icmpv6::open().ok() });
+        let opened: Result<Listener, KernelError> = self.netns.enter(self.home, open)?;
+        self.listener = Some(opened?);
+        Ok(())
     }
 
     /// The socket of a side.

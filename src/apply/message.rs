@@ -12,6 +12,7 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         Step::CreateBridge { .. }
         | Step::RestoreMac { .. }
         | Step::CreateVeth { .. }
+        | Step::NoOwnAddress { .. }
         | Step::SetPortVlan { .. }
         | Step::LeaveVlan { .. }
         | Step::CreateVlan { .. }
@@ -39,6 +40,9 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::AwaitLink { .. }
+        | Step::AwaitDetection { .. }
+        | Step::Announce { .. }
         | Step::Lease { .. }
         | Step::EndLease { .. }
         | Step::MoveLink { phy: Some(_), .. }
@@ -107,7 +111,11 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         }
         Step::SetLink { up, .. } => kernel::set_link(index, *up),
         Step::ArpNotify { on, .. } => kernel::set_arp_notify(index, *on),
+        Step::AddAddress { net, no_dad: true, .. } if net.addr().is_ipv6() => {
+            kernel::add_address_unasked(index, *net)
+        }
         Step::AddAddress { net, .. } => kernel::add_address(index, *net),
+        Step::NoOwnAddress { ifname } => kernel::no_own_address(ifname.as_str()),
         Step::AddHostRoute { host, .. } => kernel::add_host_route(index, *host),
         Step::AddRoute { route, metric, .. } => kernel::add_route(index, route.net, route.gateway, *metric),
         Step::SetDefault { gateway, metric, old, .. } => {
@@ -125,6 +133,9 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::AwaitLink { .. }
+        | Step::AwaitDetection { .. }
+        | Step::Announce { .. }
         | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. }
         | Step::Lease { .. }

@@ -273,6 +273,9 @@ fn spec(
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
         no_default: link.no_default,
         lease_limit: link.dhcp_timeout,
+        announce: if link.no_announce { 0 } else { link.announce.unwrap_or(1) },
+        no_dad: link.no_dad,
+        enable_ipv6: link.enable_ipv6,
     };
     if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
         let refused = SpecError::new("MTU", &mtu.to_string(), "is too small for IPv6");

@@ -71,6 +71,10 @@ fn in_place(
     machine: &mut Machine<'_>,
     quiet: bool,
 ) -> Result<(), Error> {
+    // Where it speaks IPv6 already, it goes on doing so.
+    if !present.addresses.iter().any(|net| net.addr().is_ipv6()) {
+        plan::speaks_ipv6(&words.attach, facts)?;
+    }
     let steps = plan::replace(&words.attach, facts, present);
     let path = namespace_path(target);
     let script = Script::new(&steps, facts, &path);

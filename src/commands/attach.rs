@@ -205,6 +205,9 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         (Step::SetDefault { .. }, Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
             Some("the gateway is not reachable from these addresses")
         }
+        (Step::AwaitDetection { .. }, Errno::UnknownErrno) => {
+            Some("choose another, or --no-dad takes it all the same")
+        }
         (Step::AddHostRoute { .. }, Errno::EEXIST) => {
             Some("another interface has a route to this gateway already")
         }

@@ -1,5 +1,7 @@
 //! Links: found by one question, changed by one request.
 
+use std::time::Duration;
+
 use netlink_packet_core::NlasIterator;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage};
@@ -32,10 +34,16 @@ const GROUP: u16 = 27;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
+const INFO_SLAVE_DATA: u16 = 5;
+const PORT_STATE: u16 = 1;
+const BRIDGE_FORWARD_DELAY: u16 = 1;
+const BRIDGE_STP: u16 = 5;
 const VLAN_ID: u16 = 1;
 const MODE: u16 = 1;
 const BRIDGE_VLAN_FILTERING: u16 = 7;
 const BRIDGE_VLAN_DEFAULT_PVID: u16 = 39;
+/// `BR_STATE_FORWARDING`, include/uapi/linux/if_bridge.h.
+const FORWARDING: u8 = 3;
 
 /// What the kernel says of a link, as far as rpipe needs it.
 ///
@@ -79,6 +87,10 @@ pub struct Link {
     pub vlan_filtering: bool,
     /// The VLAN that a bridge puts new ports into; 0 for none.
     pub default_vlan: u16,
+    /// How long a bridge that runs STP listens, and then learns, before a new port forwards; none without STP.
+    pub forward_delay: Option<Duration>,
+    /// Whether a port of a bridge is kept from forwarding: it has no carrier, or STP is not done with it.
+    pub blocked: bool,
 }
 
 impl Link {
@@ -117,6 +129,12 @@ impl Link {
                 INFO_KIND => self.kind = Some(text(info.value())),
                 INFO_SLAVE_KIND => self.port_kind = Some(text(info.value())),
                 INFO_DATA => self.read_data(info.value()),
+                INFO_SLAVE_DATA if self.port_kind.as_deref() == Some("bridge") => {
+                    let state =
+                        NlasIterator::new(info.value()).flatten().find(|nla| nla.kind() == PORT_STATE);
+                    let state = state.and_then(|nla| nla.value().first().copied());
+                    self.blocked = state.is_some_and(|state| state != FORWARDING);
+                }
                 _ => {}
             }
         }
@@ -124,6 +142,7 @@ impl Link {
 
     fn read_data(&mut self, value: &[u8]) {
         let short = |value: &[u8]| value.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes));
+        let (mut stp, mut delay) = (false, None);
         for data in NlasIterator::new(value).flatten() {
             match (self.kind.as_deref(), data.kind()) {
                 (Some("vlan"), VLAN_ID) => self.vlan = short(data.value()),
@@ -135,9 +154,19 @@ impl Link {
                 (Some("bridge"), BRIDGE_VLAN_DEFAULT_PVID) => {
                     self.default_vlan = short(data.value()).unwrap_or_default();
                 }
+                (Some("bridge"), BRIDGE_STP) => stp = number(data.value()).is_some_and(|state| state != 0),
+                // In hundredths of a second (`USER_HZ`).
+                (Some("bridge"), BRIDGE_FORWARD_DELAY) => delay = number(data.value()),
                 _ => {}
             }
         }
+        self.forward_delay = delay.filter(|_| stp).map(|delay| Duration::from_millis(u64::from(delay) * 10));
+    }
+
+    /// Whether frames get through it.
+    #[must_use]
+    pub fn carries(&self) -> bool {
+        self.carrier && !self.blocked
     }
 
     /// The link it is on, where that is in the namespace that goes by this number here. What goes by none is nobody's.

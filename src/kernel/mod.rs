@@ -9,6 +9,7 @@ mod announce;
 mod create;
 mod entry;
 mod error;
+mod icmpv6;
 mod ipv6;
 mod link;
 mod moving;
@@ -22,8 +23,8 @@ mod survey;
 mod vlan;
 mod watch;
 
-pub use addr::{add_address, delete_address, has_usable_address};
-pub use announce::set_arp_notify;
+pub use addr::{Detection, add_address, add_address_unasked, delete_address, detection, has_usable_address};
+pub use announce::{announce, ask_for_oneself, set_arp_notify};
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
 };
@@ -32,7 +33,8 @@ pub use entry::{
     unlink_entry,
 };
 pub use error::KernelError;
-pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
+pub use icmpv6::Icmpv6;
+pub use ipv6::{detection_limit, ipv6_is_disabled, is_router, no_own_address, set_ipv6_disabled};
 pub use link::{
     Link, UNFINISHED, all_links, delete_group, delete_link, find_link, find_vlan, has_ports, link_by_index,
     link_by_mac, rename_link, set_alias, set_group, set_link, set_mac, set_mtu,

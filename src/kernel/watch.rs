@@ -45,6 +45,14 @@ impl Watch {
     /// # Errors
     /// When the socket cannot be waited for.
     pub fn changed(&self, end: Option<Instant>) -> Result<bool, KernelError> {
+        self.changed_or(&[], end)
+    }
+
+    /// The same, and an end of the waiting also when there is something to be read from one of `others`.
+    ///
+    /// # Errors
+    /// As [`Self::changed`].
+    pub fn changed_or(&self, others: &[BorrowedFd<'_>], end: Option<Instant>) -> Result<bool, KernelError> {
         let timeout = match end {
             None => PollTimeout::NONE,
             // Rounded up, or the last millisecond would be waited for in a busy loop.
@@ -53,7 +61,9 @@ impl Watch {
                 PollTimeout::from(u16::try_from(left + 1).unwrap_or(u16::MAX))
             }
         };
-        let news = match poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], timeout) {
+        let all = others.iter().copied().chain([self.socket.as_fd()]);
+        let mut all: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let news = match poll(&mut all, timeout) {
             Ok(news) => news > 0,
             Err(Errno::EINTR) => true,
             Err(errno) => return Err(errno.into()),

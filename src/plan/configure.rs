@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use crate::spec::Attach;
 
+use super::announce::{Telling, Way};
 use super::{Facts, Side, Step, default_metric, lease, link};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
-pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
+pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, way: &Way) {
     let ifname = || facts.ifname.clone();
     // One that was moved is marked already.
     if !asked.direct {
@@ -17,15 +18,20 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     if asked.speaks(false) && facts.ipv6_disabled {
         steps.push(Step::EnableIpv6 { ifname: ifname() });
     }
-    let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
-    if announce {
+    let telling = Telling::new(asked, facts, way);
+    if telling.on_up {
         steps.push(Step::ArpNotify { ifname: ifname(), on: true });
     }
-    steps.extend(asked.addresses.nets().map(|net| Step::AddAddress { ifname: ifname(), net }));
+    let add = |net| Step::AddAddress { ifname: ifname(), net, no_dad: asked.no_dad };
+    let (later, now): (Vec<_>, Vec<_>) =
+        asked.addresses.nets().partition(|net| telling.v6_later && net.addr().is_ipv6());
+    steps.extend(now.into_iter().map(add));
     steps.push(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
-    if announce {
+    if telling.on_up {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }
+    steps.extend(telling.early);
+    steps.extend(later.into_iter().map(add));
     steps.extend(lease::lease(asked, facts));
     let mut hops = Vec::new();
     let next_hops = asked.defaults().iter().chain(asked.routes().filter_map(|route| route.gateway));
@@ -45,7 +51,9 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
         let old = if v4 { facts.default_v4.clone() } else { facts.default_v6.clone() };
         Step::SetDefault { ifname: ifname(), gateway, metric: default_metric(asked, v4), old }
     }));
+    steps.extend(telling.detection);
     steps.push(Step::Finish { ifname: ifname() });
+    steps.extend(telling.late);
 }
 
 /// Whether the kernel knows the way to the gateway from the addresses alone. Link-local addresses are

@@ -88,6 +88,8 @@ pub enum Refusal {
     VlanOfDummy,
     /// A DHCP client that is not installed; none when any would have done.
     NoClient(Option<Client>),
+    /// New interfaces of the target come without IPv6, and it is asked for.
+    Ipv6Disabled(String),
     /// A word that means nothing on this kind of uplink.
     Word(SpecError),
 }
@@ -196,6 +198,11 @@ impl fmt::Display for Refusal {
                 };
                 write!(f, "DHCP client {client}: not installed (Debian: apt-get install {package})")
             }
+            Self::Ipv6Disabled(target) => write!(
+                f,
+                "IPv6 in {target:?}: is switched off for new interfaces, net.ipv6.conf.default.disable_ipv6 is 1 \
+                 (--enable-ipv6 switches it on for this one)"
+            ),
             Self::Word(error) => error.fmt(f),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Sharing, UplinkWord, Vlan};
 
+use super::announce::Way;
 use super::attach::usual_metric;
 use super::{Difference, Facts, Found, Present, Side, Step, Uplink, UplinkKind, configure, link};
 
@@ -75,7 +76,8 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
             _ => {}
         }
     }
-    configure::configure(&mut steps, asked, &facts);
+    let way = Way::of_present(&facts, present.host_ifname.as_ref());
+    configure::configure(&mut steps, asked, &facts, &way);
     let was = present.mark.as_ref().map(ToString::to_string);
     for step in &mut steps {
         if let Step::SetAlias { side: Side::Target, old, .. } = step {
@@ -134,6 +136,9 @@ impl Present {
                 .find(|metric| ![usual_metric(true), usual_metric(false)].contains(metric)),
             routes: Vec::new(),
             no_default: false,
+            // What was there is put back as it was: nobody is asked anything.
+            no_dad: true,
+            enable_ipv6: true,
             ..asked.clone()
         }
     }

@@ -155,10 +155,17 @@ impl<'a> Script<'a> {
             }
             Step::EnableIpv6 { ifname } => self.setting("ipv6", ifname.as_str(), "disable_ipv6", false),
             Step::ArpNotify { ifname, on } => self.setting("ipv4", ifname.as_str(), "arp_notify", *on),
-            Step::AddAddress { ifname, net } => {
+            Step::AddAddress { ifname, net, no_dad } => {
                 let broadcast = if net.addr().is_ipv4() && net.prefix_len() < 31 { " brd +" } else { "" };
-                inside(format!("address add {net}{broadcast} dev {}", quote(ifname.as_str())))
+                let no_dad = if *no_dad && net.addr().is_ipv6() { " nodad" } else { "" };
+                inside(format!("address add {net}{broadcast} dev {}{no_dad}", quote(ifname.as_str())))
             }
+            Step::NoOwnAddress { ifname } => {
+                format!("ip link set dev {} addrgenmode none", quote(ifname.as_str()))
+            }
+            Step::AwaitLink { side, ifname, bridge } => self.awaited_link(*side, ifname, bridge.is_some()),
+            Step::AwaitDetection { ifname, .. } => self.awaited_detection(ifname),
+            Step::Announce { ifname, ips, times, .. } => self.announced(ifname, ips, *times),
             Step::AddHostRoute { ifname, host } => inside(format!(
                 "{}route add {host} dev {} proto static",
                 family(host.is_ipv4()),
@@ -301,7 +308,7 @@ impl<'a> Script<'a> {
     }
 
     /// `ip …` in the target's namespace.
-    fn inside(&self, words: &str) -> String {
+    pub(super) fn inside(&self, words: &str) -> String {
         match &self.reach {
             Reach::Entry(entry) => format!("ip -n {} {words}", quote(entry.as_str())),
             Reach::Path(path) if path == HERE => format!("ip {words}"),
@@ -312,10 +319,14 @@ impl<'a> Script<'a> {
     /// A setting of a link of the target that `ip` does not know.
     fn setting(&self, family: &str, ifname: &str, key: &str, on: bool) -> String {
         let path = quote(&format!("/proc/sys/net/{family}/conf/{ifname}/{key}"));
-        let inner = format!("echo {} >{path}", u8::from(on));
+        self.shell(&format!("echo {} >{path}", u8::from(on)))
+    }
+
+    /// Commands of the shell in the target's namespace.
+    pub(super) fn shell(&self, inner: &str) -> String {
         match &self.reach {
-            Reach::Entry(entry) => format!("ip netns exec {} sh -c {}", quote(entry.as_str()), quote(&inner)),
-            Reach::Path(path) => format!("nsenter --net={} sh -c {}", quote(path), quote(&inner)),
+            Reach::Entry(entry) => format!("ip netns exec {} sh -c {}", quote(entry.as_str()), quote(inner)),
+            Reach::Path(path) => format!("nsenter --net={} sh -c {}", quote(path), quote(inner)),
         }
     }
 }
@@ -344,7 +355,7 @@ fn metric_words(metric: u32) -> String {
 }
 
 /// A word for a POSIX shell: as it is when nothing in it means anything to the shell.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@,+".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

@@ -1,6 +1,6 @@
 //! The steps: one closed list of everything that can be done to a machine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -209,6 +209,43 @@ pub enum Step {
         ifname: IfName,
         /// The address with its prefix.
         net: IpNet,
+        /// Whether nobody is asked if it is theirs, as is usual with IPv6.
+        no_dad: bool,
+    },
+    /// Keep the kernel from giving a link of the host an IPv6 address of its own.
+    NoOwnAddress {
+        /// Its name.
+        ifname: IfName,
+    },
+    /// Wait until a link lets something through: it has a carrier and, as a port of a bridge, forwards. Not for ever: when
+    /// it is late, things go on.
+    AwaitLink {
+        /// Where the link is.
+        side: Side,
+        /// Its name.
+        ifname: IfName,
+        /// The bridge that it is a port of.
+        bridge: Option<IfName>,
+    },
+    /// Wait until it is known that nobody else has the IPv6 addresses of a link of the target.
+    AwaitDetection {
+        /// Its name.
+        ifname: IfName,
+        /// The addresses.
+        ips: Vec<Ipv6Addr>,
+    },
+    /// Tell the neighbours of the addresses of a link of the target, which is up.
+    Announce {
+        /// Its name.
+        ifname: IfName,
+        /// The addresses, but for one that is leased.
+        ips: Vec<IpAddr>,
+        /// Whether the kernel has told of those of IPv4 when the link came up.
+        told: bool,
+        /// How often, a second apart.
+        times: u32,
+        /// Its MAC address, where it was changed.
+        mac: Option<Mac>,
     },
     /// Make a gateway reachable that none of the addresses' prefixes covers.
     AddHostRoute {

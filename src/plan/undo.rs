@@ -71,6 +71,10 @@ impl Step {
             | Self::EnableIpv6 { .. }
             | Self::ArpNotify { .. }
             | Self::AddAddress { .. }
+            | Self::NoOwnAddress { .. }
+            | Self::AwaitLink { .. }
+            | Self::AwaitDetection { .. }
+            | Self::Announce { .. }
             | Self::AddHostRoute { .. }
             | Self::AddRoute { .. }
             | Self::RestoreDefault { .. }
@@ -134,6 +138,10 @@ impl Step {
             | Self::DeleteLinks { .. }
             // By name, for a link that is made in the same datagram.
             | Self::SetAlias { side: Side::Host, .. }
+            | Self::NoOwnAddress { .. }
+            | Self::AwaitLink { .. }
+            | Self::AwaitDetection { .. }
+            | Self::Announce { .. }
             | Self::EndLease { .. }
             | Self::Ovs(_)
             | Self::RestoreDefault { .. } => None,

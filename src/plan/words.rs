@@ -34,6 +34,10 @@ impl Step {
             Self::EnableIpv6 { .. } => "enable_ipv6",
             Self::ArpNotify { .. } => "arp_notify",
             Self::AddAddress { .. } => "add_address",
+            Self::NoOwnAddress { .. } => "no_own_address",
+            Self::AwaitLink { .. } => "await_link",
+            Self::AwaitDetection { .. } => "await_detection",
+            Self::Announce { .. } => "announce",
             Self::AddHostRoute { .. } => "add_host_route",
             Self::AddRoute { .. } => "add_route",
             Self::SetDefault { .. } => "set_default",
@@ -101,7 +105,18 @@ impl fmt::Display for Step {
             Self::ArpNotify { ifname, on } => {
                 write!(f, "turning arp_notify {} for {ifname}", if *on { "on" } else { "off" })
             }
-            Self::AddAddress { ifname, net } => write!(f, "adding address {net} to {ifname}"),
+            Self::AddAddress { ifname, net, .. } => write!(f, "adding address {net} to {ifname}"),
+            Self::NoOwnAddress { ifname } => write!(f, "keeping IPv6 addresses off {ifname}"),
+            Self::AwaitLink { ifname, bridge, .. } => {
+                let what = if bridge.is_some() { "forwards" } else { "has a carrier" };
+                write!(f, "waiting until {ifname} {what}")
+            }
+            Self::AwaitDetection { ifname, ips } => {
+                f.write_str("adding address ")?;
+                list(f, ips)?;
+                write!(f, " to {ifname}")
+            }
+            Self::Announce { ifname, .. } => write!(f, "announcing the addresses of {ifname}"),
             Self::AddHostRoute { ifname, host } => {
                 write!(f, "adding a route to gateway {host} over {ifname}")
             }
@@ -144,4 +159,12 @@ impl fmt::Display for Step {
             Self::Ovs(change) => change.fmt(f),
         }
     }
+}
+
+/// Words with commas between them.
+fn list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    for (i, item) in items.iter().enumerate() {
+        write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
+    }
+    Ok(())
 }

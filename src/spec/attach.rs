@@ -33,6 +33,12 @@ pub struct Attach {
     pub no_default: bool,
     /// How long a lease may take to come, instead of the usual time.
     pub lease_limit: Option<Duration>,
+    /// How often the neighbours are told of the addresses, a second apart.
+    pub announce: u32,
+    /// Use IPv6 addresses without asking whether somebody else has them.
+    pub no_dad: bool,
+    /// Let the interface speak IPv6 although new ones of the target do not.
+    pub enable_ipv6: bool,
 }
 
 impl Attach {
