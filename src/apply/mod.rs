@@ -80,7 +80,7 @@ pub fn take_apart(steps: &[Step], machine: &mut Machine<'_>) -> Vec<UndoFailure>
 
 fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed) -> Result<(), Cause> {
     // Whoever answers when an address comes must be heard.
-    if let Some(step) = steps.iter().find(|step| matches!(step, Step::AwaitDetection { .. })) {
+    if let Some(step) = steps.iter().find(|step| matches!(step, Step::AwaitDetection { asked: true, .. })) {
         machine.listen().map_err(|error| Cause::Step(Box::new(step.clone()), error))?;
     }
     let mut batch = Batch { side: Side::Host, requests: Vec::new(), steps: Vec::new() };

@@ -43,7 +43,7 @@ pub(super) fn perform(step: &Step, machine: &mut Machine<'_>, held: &Held) -> Op
         Step::AwaitLink { side, ifname, bridge } => {
             await_link((*side, ifname), bridge.as_ref(), machine, held)
         }
-        Step::AwaitDetection { ifname, ips } => await_detection(ifname, ips, machine, held),
+        Step::AwaitDetection { ifname, ips, .. } => await_detection(ifname, ips, machine, held),
         Step::Announce { ifname, ips, told, times, mac } => {
             let mac = mac.map(|mac| mac.bytes().to_vec());
             announce(ifname, ips, mac, (*told, *times), machine, held)
@@ -103,7 +103,8 @@ fn carries(side: Side, ifname: &IfName, machine: &mut Machine<'_>) -> Result<boo
     Ok(link.is_none_or(|link| !link.up || link.carries()))
 }
 
-/// Waits for the end of duplicate address detection.
+/// Waits until IPv6 addresses can be used: duplicate address detection is over, if there is one, and the kernel listens to
+/// them.
 fn await_detection(
     ifname: &IfName,
     ips: &[Ipv6Addr],
@@ -111,16 +112,23 @@ fn await_detection(
     held: &Held,
 ) -> Result<(), Stopped> {
     let index = machine.index(Side::Target, ifname)?;
-    let limit = || kernel::detection_limit(ifname.as_str());
-    let end = Instant::now() + machine.netns.enter(machine.home, limit)?;
-    let mut holders = Vec::new();
+    let (mut end, mut holders) = (None, Vec::new());
     loop {
+        // This question, too, may make it so: see `await_link`.
+        let link = kernel::find_link(&mut machine.target, ifname.as_str())?;
+        if link.as_ref().is_none_or(|link| !link.up || !link.carrier) {
+            info!("{ifname} has no carrier, so nobody can be asked whether they have its addresses");
+            return Ok(());
+        }
         let found = kernel::detection(&mut machine.target, index, ips)?;
-        let Some(listener) = &machine.listener else { return Ok(()) };
         // What they said came before the kernel drew its conclusion.
-        holders.extend(listener.icmp.iter().flat_map(Icmpv6::heard).filter(|(ip, _)| ips.contains(ip)));
+        let heard = machine.listener.iter().filter_map(|ears| ears.icmp.as_ref()).flat_map(Icmpv6::heard);
+        holders.extend(heard.filter(|(ip, _)| ips.contains(ip)));
         match found {
-            Detection::Passed => return Ok(()),
+            Detection::Passed if link.is_some_and(|link| link.running) && all_own(ips, machine)? => {
+                return Ok(());
+            }
+            Detection::Passed | Detection::Running => {}
             Detection::Duplicate(ip) => return Err(KernelError::said(&taken(ip, ips, &holders)).into()),
             // On a duplicate link-local address, where accept_dad is 2 (`addrconf_dad_stop`, net/ipv6/addrconf.c).
             Detection::Gone(ip) => {
@@ -129,18 +137,31 @@ fn await_detection(
                 );
                 return Err(KernelError::said(&why).into());
             }
-            Detection::Running => {}
         }
-        let link = kernel::find_link(&mut machine.target, ifname.as_str())?;
-        if link.is_none_or(|link| !link.carries()) {
-            info!("{ifname} has no carrier, so nobody can be asked whether they have its addresses");
-            return Ok(());
-        }
+        let limit = || kernel::detection_limit(ifname.as_str());
+        let end = match end {
+            Some(end) => end,
+            None => *end.insert(Instant::now() + machine.netns.enter(machine.home, limit)?),
+        };
+        let Some(listener) = &machine.listener else {
+            // What happened before is asked for once more.
+            machine.listen()?;
+            continue;
+        };
         if !news(&listener.watch, listener.icmp.as_ref().map(AsFd::as_fd), held, end)? {
             info!("it is still not known whether somebody else has an address of {ifname}");
             return Ok(());
         }
     }
+}
+
+fn all_own(ips: &[Ipv6Addr], machine: &mut Machine<'_>) -> Result<bool, KernelError> {
+    for ip in ips {
+        if !kernel::is_own(&mut machine.target, *ip)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whose address it is.

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 use rtnetlink::AddressMessageBuilder;
 
 use super::socket::{attributes, ip, number};
@@ -26,6 +27,11 @@ const INET6: u8 = 10;
 /// `IFA_ADDRESS` and `IFA_LOCAL`.
 const ADDRESS: u16 = 1;
 const LOCAL: u16 = 2;
+// `RTM_GETROUTE`, `RTA_DST`, the place of the type in `struct rtmsg` and `RTN_LOCAL`, include/uapi/linux/rtnetlink.h.
+const GET_ROUTE: u16 = 26;
+const ROUTE_DESTINATION: u16 = 1;
+const ROUTE_TYPE: usize = 7;
+const LOCAL_ROUTE: u8 = 2;
 /// `RT_SCOPE_UNIVERSE`.
 const UNIVERSE: u8 = 0;
 
@@ -129,6 +135,25 @@ pub fn detection(
         }
     }
     Ok(detection)
+}
+
+/// Whether the kernel takes what is sent to an IPv6 address for its own: it begins with that a moment after it was given
+/// the address. Equal to `ip -6 route get IP`, which then says `local`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn is_own(socket: &mut RouteSocket, ip: Ipv6Addr) -> Result<bool, KernelError> {
+    // `struct rtmsg`, and one attribute.
+    let mut payload = vec![INET6, 128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    payload.extend(20_u16.to_ne_bytes());
+    payload.extend(ROUTE_DESTINATION.to_ne_bytes());
+    payload.extend(ip.octets());
+    let kind = |payload: &[u8]| payload.get(ROUTE_TYPE).copied();
+    match socket.ask(&Request::raw(GET_ROUTE, 0, payload), kind) {
+        Ok(kind) => Ok(kind == Some(LOCAL_ROUTE)),
+        Err(error) if matches!(error.errno, Errno::ENETUNREACH | Errno::EHOSTUNREACH) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// An IPv6 address of that link, and its flags.

@@ -19,6 +19,8 @@ pub const UNFINISHED: u32 = 0x7270_6970;
 pub(super) const HEADER: usize = 16;
 /// `IFF_UP`.
 const UP: u32 = 1;
+/// `IFF_RUNNING`.
+const RUNNING: u32 = 1 << 6;
 /// `IFF_LOWER_UP`, include/uapi/linux/if.h.
 const LOWER_UP: u32 = 1 << 16;
 // IFLA_*, include/uapi/linux/if_link.h.
@@ -60,6 +62,8 @@ pub struct Link {
     pub up: bool,
     /// Whether there is a signal from the other end.
     pub carrier: bool,
+    /// Whether everybody has been told of that signal: bridges and IPv6 begin with a link only then.
+    pub running: bool,
     /// The largest packet in bytes.
     pub mtu: u32,
     /// The hardware address: six bytes for Ethernet.
@@ -102,6 +106,7 @@ impl Link {
             index: u32::from_ne_bytes([header[4], header[5], header[6], header[7]]),
             up: flags & UP != 0,
             carrier: flags & LOWER_UP != 0,
+            running: flags & RUNNING != 0,
             ..Self::default()
         };
         for attribute in attributes(payload, HEADER) {
@@ -166,7 +171,7 @@ impl Link {
     /// Whether frames get through it.
     #[must_use]
     pub fn carries(&self) -> bool {
-        self.carrier && !self.blocked
+        self.carrier && self.running && !self.blocked
     }
 
     /// The link it is on, where that is in the namespace that goes by this number here. What goes by none is nobody's.

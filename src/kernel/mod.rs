@@ -23,7 +23,9 @@ mod survey;
 mod vlan;
 mod watch;
 
-pub use addr::{Detection, add_address, add_address_unasked, delete_address, detection, has_usable_address};
+pub use addr::{
+    Detection, add_address, add_address_unasked, delete_address, detection, has_usable_address, is_own,
+};
 pub use announce::{announce, ask_for_oneself, set_arp_notify};
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,

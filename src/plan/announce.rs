@@ -109,7 +109,11 @@ impl Telling {
             on_up,
             v6_later: asks && way.wait(&facts.ifname).is_some(),
             early: way.wait(&facts.ifname).filter(|_| wait_early),
-            detection: asks.then(|| Step::AwaitDetection { ifname: ifname(), ips: v6 }),
+            detection: (!v6.is_empty()).then(|| Step::AwaitDetection {
+                ifname: ifname(),
+                ips: v6,
+                asked: asks,
+            }),
             late,
         }
     }
@@ -141,8 +145,13 @@ impl Script<'_> {
         }
     }
 
-    pub(super) fn awaited_detection(&self, ifname: &IfName) -> String {
+    pub(super) fn awaited_detection(&self, ifname: &IfName, ips: &[Ipv6Addr], asked: bool) -> String {
         let name = quote(ifname.as_str());
+        if !asked {
+            let one =
+                |ip| Self::until(&(self.inside(&format!("-6 route get {ip}")) + " | grep -q ^local"), 5);
+            return ips.iter().map(one).collect::<Vec<_>>().join("; ");
+        }
         let show = |what| self.inside(&format!("-6 address show dev {name} {what}"));
         let settled = Self::until(&format!("[ -z \"$({})\" ]", show("tentative -dadfailed")), 5);
         format!("{settled}; [ -z \"$({})\" ]", show("dadfailed"))

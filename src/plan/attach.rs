@@ -184,6 +184,7 @@ nsenter --net=/proc/7/ns/net sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/disable
 nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0 nodad
 nsenter --net=/proc/7/ns/net ip link set dev eth0 up
 nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric 1024 proto static
+for try in $(seq 50); do nsenter --net=/proc/7/ns/net ip -6 route get fd00::2 | grep -q ^local && break; sleep 0.1; done
 nsenter --net=/proc/7/ns/net ip link set dev eth0 group default
 "
         );
@@ -218,10 +219,17 @@ nsenter --net=/proc/7/ns/net ip link set dev eth0 group default
         // Instantly.
         asked.no_dad = true;
         let bridge = from_up(&asked, &facts(BRIDGE));
-        assert!(bridge[0].starts_with("-6 route") && bridge[2].contains("state forwarding"), "{bridge:#?}");
+        assert!(
+            bridge[0].starts_with("-6 route add") && bridge[3].contains("state forwarding"),
+            "{bridge:#?}"
+        );
+        assert_eq!(
+            bridge[1],
+            "for try in $(seq 50); do -6 route get fd00::2 | grep -q ^local && break; sleep 0.1; done"
+        );
         asked.announce = 0;
         let bridge = from_up(&asked, &facts(BRIDGE));
-        assert_eq!((bridge.len(), &*bridge[1]), (2, "link set ETH1 group default"), "nothing to wait for");
+        assert_eq!((bridge.len(), &*bridge[2]), (3, "link set ETH1 group default"), "{bridge:#?}");
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl<'a> Script<'a> {
                 format!("ip link set dev {} addrgenmode none", quote(ifname.as_str()))
             }
             Step::AwaitLink { side, ifname, bridge } => self.awaited_link(*side, ifname, bridge.is_some()),
-            Step::AwaitDetection { ifname, .. } => self.awaited_detection(ifname),
+            Step::AwaitDetection { ifname, ips, asked } => self.awaited_detection(ifname, ips, *asked),
             Step::Announce { ifname, ips, times, .. } => self.announced(ifname, ips, *times),
             Step::AddHostRoute { ifname, host } => inside(format!(
                 "{}route add {host} dev {} proto static",

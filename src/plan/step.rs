@@ -227,12 +227,14 @@ pub enum Step {
         /// The bridge that it is a port of.
         bridge: Option<IfName>,
     },
-    /// Wait until it is known that nobody else has the IPv6 addresses of a link of the target.
+    /// Wait until the IPv6 addresses of a link of the target can be used, and are known to be nobody else's.
     AwaitDetection {
         /// Its name.
         ifname: IfName,
         /// The addresses.
         ips: Vec<Ipv6Addr>,
+        /// Whether others are asked if they have them.
+        asked: bool,
     },
     /// Tell the neighbours of the addresses of a link of the target, which is up.
     Announce {

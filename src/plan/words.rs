@@ -111,7 +111,7 @@ impl fmt::Display for Step {
                 let what = if bridge.is_some() { "forwards" } else { "has a carrier" };
                 write!(f, "waiting until {ifname} {what}")
             }
-            Self::AwaitDetection { ifname, ips } => {
+            Self::AwaitDetection { ifname, ips, .. } => {
                 f.write_str("adding address ")?;
                 list(f, ips)?;
                 write!(f, " to {ifname}")
