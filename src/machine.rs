@@ -36,8 +36,6 @@ pub struct Machine<'a> {
     pub lease: Option<Lease>,
     /// What is heard of IPv6 addresses while they are being asked about.
     pub listener: Option<Listener>,
-    /// Whether a link had to be waited for until it let something through.
-    pub late: bool,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -73,7 +71,6 @@ impl<'a> Machine<'a> {
             owner: Owner::Caller,
             lease: None,
             listener: None,
-            late: false,
             links: Vec::new(),
         })
     }

@@ -94,6 +94,11 @@ fn on_a_macvlan() {
 fn of_a_card_that_is_moved() {
     let world = World::new();
     let neighbour = neighbour(&world, "card");
+    // Next to it, it would forget everything as soon as the card goes down; a switch in between spares it that.
+    neighbour
+        .sh("echo 0 >/proc/sys/net/ipv4/conf/n0/arp_evict_nocarrier
+             echo 0 >/proc/sys/net/ipv6/conf/n0/ndisc_evict_nocarrier")
+        .ok();
     learns_both(&world, &neighbour, "--direct-phys card");
 }
 

@@ -30,7 +30,7 @@ fn bridge_with_holder(world: &World) -> Container<'_> {
 }
 
 /// A container that asks whether its addresses are somebody else's, with a setting of its own.
-fn asking<'w>(world: &'w World, accept_dad: u8) -> Container<'w> {
+fn asking(world: &World, accept_dad: u8) -> Container<'_> {
     let container = container_with_routes(world);
     container.sh(&format!("echo {accept_dad} >/proc/sys/net/ipv6/conf/default/accept_dad")).ok();
     container

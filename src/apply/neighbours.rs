@@ -75,7 +75,6 @@ fn await_link(
     if carries(side, ifname, machine)? {
         return Ok(());
     }
-    machine.late = true;
     let watch = match side {
         Side::Host => Watch::open()?,
         Side::Target => machine.netns.enter(machine.home, Watch::open)??,
@@ -203,7 +202,7 @@ fn announce(
         if round > 0 {
             pause(held)?;
         }
-        if !v4.is_empty() && (round > 0 || !told || machine.late) {
+        if !v4.is_empty() && (round > 0 || !told) {
             tell_v4(index, &mac, &v4, machine);
         }
         let Some(((icmp, router), mac)) = &by_icmp else { continue };

@@ -19,7 +19,8 @@ pub(super) enum Way {
         /// The bridge.
         bridge: IfName,
     },
-    /// A card that had a carrier before it was moved, and may take a while to have it again.
+    /// A card that had a carrier before it was moved: it may take a while to have it again, and so may what it is plugged
+    /// into.
     Card,
     /// At once, and it is up already.
     Standing,
@@ -88,11 +89,11 @@ impl Telling {
         let v6: Vec<Ipv6Addr> = asked.addresses.nets().filter_map(|net| only_v6(net.addr())).collect();
         let leased = asked.addresses.dhcp().is_some();
         let loud = asked.announce > 0 && *way != Way::Silent;
-        let on_up = loud && v4 && matches!(way, Way::Straight | Way::Card);
+        let on_up = loud && v4 && *way == Way::Straight;
         let asks = !v6.is_empty() && !asked.no_dad;
         // A lease is asked for over the same way.
         let wait_early = asks || leased;
-        let again = !on_up || asked.announce > 1 || *way == Way::Card;
+        let again = !on_up || asked.announce > 1;
         let announce = loud && (leased || !v6.is_empty() || (v4 && again));
         let mut late = Vec::new();
         if announce {
