@@ -80,13 +80,14 @@ fn an_address_that_nobody_has_can_be_used_at_once() {
     });
 }
 
-/// What is asked for by two at the same time is nobody's.
+/// What is asked for by two at the same time is nobody's. Who only asks does not say who it is.
 #[test]
 fn an_address_that_somebody_asks_for_as_well_is_refused() {
     let world = World::new();
     let holder = bridge_with_holder(&world);
-    holder.sh("echo 1 >/proc/sys/net/ipv6/conf/n0/accept_dad; echo 60 >/proc/sys/net/ipv6/conf/n0/dad_transmits").ok();
-    holder.ip("addr add fd00::b/64 dev n0");
+    let ask = "cd /proc/sys/net/ipv6/conf/n0; echo 1 >accept_dad; echo 0 >router_solicitation_delay
+        while ip addr add fd00::b/64 dev n0; do sleep 0.05; ip addr del fd00::b/64 dev n0; done";
+    world.daemon(holder.command("sh").args(["-c", ask]));
     let container = asking(&world, 1);
     container.sh("echo 5 >/proc/sys/net/ipv6/conf/default/dad_transmits").ok();
     let before = snapshot(&world, &[&container]);
