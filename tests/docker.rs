@@ -77,7 +77,7 @@ fn ipv6_is_switched_on_in_a_container_where_docker_has_it_off() {
     let said = world.line("br0 test01 fd00::123/64@fd00::1").refused(1);
     assert!(said.contains("\"test01\"") && said.contains("--enable-ipv6"), "{said}");
     world.line("br0 --enable-ipv6 test01 fd00::123/64@fd00::1").ok();
-    world.line("br0 test02 fd00::124/64").ok();
+    world.line("br0 --enable-ipv6 test02 fd00::124/64").ok();
     let test01 = docker.container("test01");
     assert_eq!(addresses(&test01.link("eth1")), ["fd00::123/64"]);
     assert_eq!(defaults(&test01, "-6"), ["fd00::1 eth1"]);
