@@ -410,7 +410,7 @@ fn host_link(link: &Link, addresses: &[(u32, IpNet)]) -> HostLink {
         lower: link.lower.filter(|_| link.kind.as_deref() != Some("veth") && !link.lower_is_elsewhere()),
         to_container: peer_is_elsewhere || Mark::of(&link.alias, Role::Port).is_some(),
         stp: link.stp,
-        forward_delay: link.forward_delay / 100,
+        forward_delay: u32::try_from(link.forward_delay.as_secs()).unwrap_or(u32::MAX),
         filtering: link.vlan_filtering,
         vlans: PortVlans::default(),
         addresses: addresses.iter().filter(|(at, _)| *at == link.index).map(|(_, net)| *net).collect(),

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::Flock;
 
 use crate::dhcp::{Lease, Owner};
-use crate::kernel::{self, Belongings, DefaultRoute, KernelError, Link, NetNs, RouteSocket};
+use crate::kernel::{self, Belongings, DefaultRoute, Icmpv6, KernelError, Link, NetNs, RouteSocket, Watch};
 use crate::ovs::Ovs;
 use crate::plan::Side;
 use crate::spec::IfName;
@@ -43,6 +43,8 @@ pub struct Machine<'a> {
     pub network_turn: Option<Flock<File>>,
     /// Namespaces, by number, that nobody else may change until this is done.
     pub turns: Vec<(u64, Flock<File>)>,
+    /// What is heard of IPv6 addresses while they are being asked about.
+    pub listener: Option<Listener>,
     /// Links that were looked up.
     links: Vec<(Side, IfName, Link)>,
 }
@@ -56,6 +58,15 @@ pub struct Sockets {
     pub target: RouteSocket,
     /// Whether new links of the target come without IPv6, where that was asked.
     pub ipv6_disabled: Option<bool>,
+}
+
+/// Ears in the target's namespace.
+#[derive(Debug)]
+pub struct Listener {
+    /// Tells when an address has changed.
+    pub watch: Watch,
+    /// Hears who has an address; none where that cannot be had.
+    pub icmp: Option<Icmpv6>,
 }
 
 impl<'a> Machine<'a> {
@@ -89,6 +100,7 @@ impl<'a> Machine<'a> {
             lease: None,
             network_turn: None,
             turns: Vec::new(),
+            listener: None,
             links: Vec::new(),
         }
     }
@@ -97,6 +109,17 @@ impl<'a> Machine<'a> {
     #[must_use]
     pub fn into_sockets(self) -> Sockets {
         Sockets { host: self.host, target: self.target, ipv6_disabled: self.ipv6_disabled }
+    }
+
+    /// Begins to listen in the target's namespace.
+    ///
+    /// # Errors
+    /// `EMFILE` and its like.
+    pub fn listen(&mut self) -> Result<(), KernelError> {
+        let open = || Ok(Listener { watch: Watch::open()?, icmp: Icmpv6::open().ok() });
+        let opened: Result<Listener, KernelError> = self.netns.enter(self.home, open)?;
+        self.listener = Some(opened?);
+        Ok(())
     }
 
     /// The socket of a side.

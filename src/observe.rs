@@ -160,6 +160,7 @@ fn learn_uplink(link: Link, machine: &mut Machine<'_>) -> Result<Uplink, KernelE
         mac: link.mac().parse().ok(),
         mtu: link.mtu,
         up: link.up,
+        carrier: link.carrier,
         alias: link.alias.clone(),
         phy: None,
     };

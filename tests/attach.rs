@@ -2,7 +2,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Container, World, addresses, flag, names};
+use support::{Container, World, addresses, assert_same, flag, names, snapshot};
 
 const WORDS: &str = "192.168.0.123/24@192.168.0.1";
 
@@ -169,13 +169,17 @@ fn ipv6_has_address_and_gateway() {
 }
 
 #[test]
-fn ipv6_works_where_new_links_come_without() {
+fn ipv6_is_switched_on_where_new_links_come_without_when_asked() {
     let world = World::new();
     world.bridge("br0", "fd00::1/64");
     let container = world.container();
     let off = "for what in all default; do echo 1 >/proc/sys/net/ipv6/conf/$what/disable_ipv6; done";
     container.sh(off).ok();
-    attach(&container, "br0", "fd00::123/64@fd00::1");
+    let before = snapshot(&world, &[&container]);
+    let said = world.line(&format!("br0 {} fd00::123/64@fd00::1", container.target())).refused(1);
+    assert!(said.contains("disable_ipv6 is 1") && said.contains("--enable-ipv6"), "{said}");
+    assert_same(&before, &snapshot(&world, &[&container]), &said);
+    attach(&container, "br0 --enable-ipv6", "fd00::123/64@fd00::1");
     assert_eq!(addresses(&container.link("eth1")), ["fd00::123/64"]);
     let all = "cat /proc/sys/net/ipv6/conf/default/disable_ipv6 /proc/sys/net/ipv6/conf/lo/disable_ipv6";
     assert_eq!(container.run(all).ok(), "1\n1\n", "only the new link speaks it");

@@ -68,14 +68,16 @@ fn the_one_line_attaches_a_container_to_a_card() {
 }
 
 #[test]
-fn ipv6_works_in_a_container_although_docker_switched_it_off() {
+fn ipv6_is_switched_on_in_a_container_where_docker_has_it_off() {
     let world = World::new();
     world.bridge("br0", "fd00::1/64");
     let docker = Docker::new(&world);
     docker.run("test01", "--net=none --sysctl net.ipv6.conf.default.disable_ipv6=1");
     docker.run("test02", "--net=none");
-    world.line("br0 test01 fd00::123/64@fd00::1").ok();
-    world.line("br0 test02 fd00::124/64").ok();
+    let said = world.line("br0 test01 fd00::123/64@fd00::1").refused(1);
+    assert!(said.contains("\"test01\"") && said.contains("--enable-ipv6"), "{said}");
+    world.line("br0 --enable-ipv6 test01 fd00::123/64@fd00::1").ok();
+    world.line("br0 --enable-ipv6 test02 fd00::124/64").ok();
     let test01 = docker.container("test01");
     assert_eq!(addresses(&test01.link("eth1")), ["fd00::123/64"]);
     assert_eq!(defaults(&test01, "-6"), ["fd00::1 eth1"]);

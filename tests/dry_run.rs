@@ -98,12 +98,16 @@ fn on_a_bridge() {
 
 #[test]
 fn on_a_bridge_that_is_made() {
-    script_does_the_same("br7 -i x0", "10.9.9.9/32@10.0.0.1,fd00::2/64@fd00::1 02:00:00:00:00:07");
+    script_does_the_same(
+        "--enable-ipv6 br7 -i x0",
+        "10.9.9.9/32@10.0.0.1,fd00::2/64@fd00::1 02:00:00:00:00:07",
+    );
 }
 
 #[test]
 fn on_a_card_that_is_down() {
-    script_does_the_same("card", "10.0.0.2/24@10.0.0.1,fd00::2/64");
+    script_does_the_same("--enable-ipv6 card", "10.0.0.2/24@10.0.0.1,fd00::2/64");
+    script_does_the_same("--enable-ipv6 --no-dad --announce 2 card", "10.0.0.2/24,fd00::2/64");
 }
 
 #[test]

@@ -14,7 +14,12 @@ const ADDRESSES: &str = "10.9.9.9/32@10.0.0.1,fd00::2/64@fd00::1";
 fn line<'a>(case: &'a str, target: &'a str) -> Vec<&'a str> {
     let mut parts = case.split('|');
     let words = parts.next().unwrap().split(' ');
-    words.chain([target, parts.next().unwrap_or(ADDRESSES)]).chain(parts).collect()
+    ["--enable-ipv6"]
+        .into_iter()
+        .chain(words)
+        .chain([target, parts.next().unwrap_or(ADDRESSES)])
+        .chain(parts)
+        .collect()
 }
 
 /// Runs the attach again and again, with the first, the second, the third … call disturbed, until there are no more.

@@ -54,7 +54,7 @@ fn everything_is_found_and_shown() {
     docker.run("web", "--network none");
     let (a, b) = (world.container(), container_with_routes(&world));
     world.ip("netns add red");
-    world.line("br0 web 10.0.0.2/24@10.0.0.1,fd00::2/64 02:00:00:00:00:02").ok();
+    world.line("br0 --enable-ipv6 web 10.0.0.2/24@10.0.0.1,fd00::2/64 02:00:00:00:00:02").ok();
     let veth = attach(&world, &a, "br0 TARGET 10.0.0.3/24");
     attach(&world, &a, "card -i eth2 TARGET 10.2.0.3/24");
     attach(&world, &b, "br1 TARGET 10.1.0.4/24@10.1.0.1");

@@ -56,10 +56,11 @@ fn no_program_and_no_thread_is_started() {
     assert_eq!(calls(&trace, &["clone", "clone3", "fork", "vfork"]), [""; 0]);
 }
 
+/// The third tells the neighbours, once the port forwards.
 #[test]
-fn two_datagrams_wire_a_bridge() {
+fn three_datagrams_wire_a_bridge() {
     let trace = bridge_trace();
-    assert_eq!(changes(&trace).len(), 2, "{:#?}", changes(&trace));
+    assert_eq!(changes(&trace).len(), 3, "{:#?}", changes(&trace));
 }
 
 #[test]

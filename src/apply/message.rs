@@ -12,6 +12,7 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         Step::CreateBridge { .. }
         | Step::RestoreMac { .. }
         | Step::CreateVeth { .. }
+        | Step::NoOwnAddress { .. }
         | Step::SetPortVlan { .. }
         | Step::LeaveVlan { .. }
         | Step::CreateVlan { .. }
@@ -32,7 +33,6 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         | Step::SetMtu { .. }
         | Step::Finish { .. }
         | Step::ArpNotify { .. }
-        | Step::Announce { .. }
         | Step::AddAddress { .. }
         | Step::AddHostRoute { .. }
         | Step::AddRoute { .. }
@@ -45,6 +45,9 @@ pub(super) fn socket_of(step: &Step) -> Option<Side> {
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
         | Step::Probe { .. }
+        | Step::AwaitLink { .. }
+        | Step::AwaitDetection { .. }
+        | Step::Announce { .. }
         | Step::Lease { .. }
         | Step::EndLease { .. }
         | Step::MoveLink { phy: Some(_), .. }
@@ -114,14 +117,11 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         Step::SetLink { up, .. } => kernel::set_link(index, *up),
         Step::Claim { port, claim } => kernel::claim(port.as_str(), &claim.to_string()),
         Step::Release { port, claim } => kernel::release(port.as_str(), &claim.to_string()),
-        Step::Announce { ifname } => {
-            let link = machine.known(Side::Target, ifname).ok_or(Errno::ENODEV)?;
-            let mac = link.address.as_slice().try_into().map_err(|_| Errno::EOPNOTSUPP)?;
-            kernel::set_mac(index, mac)
-        }
+        Step::NoOwnAddress { ifname } => kernel::no_own_address(ifname.as_str()),
         Step::ArpNotify { on, .. } => kernel::set_arp_notify(index, *on),
-        Step::AddAddress { net, peer: Some(peer), .. } => kernel::add_peer_address(index, *net, *peer),
-        Step::AddAddress { net, peer: None, .. } => kernel::add_address(index, *net),
+        Step::AddAddress { net, peer, no_dad, .. } => {
+            kernel::add_address(index, *net, *peer, *no_dad && net.addr().is_ipv6())
+        }
         Step::AddHostRoute { host, table, .. } => kernel::add_host_route(index, *host, *table),
         Step::AddRoute { route, metric, table, .. } => {
             kernel::add_route(index, route.net, route.gateway, *metric, *table)
@@ -143,6 +143,9 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         Step::LinkNamespace { .. }
         | Step::UnlinkNamespace { .. }
         | Step::EnableIpv6 { .. }
+        | Step::AwaitLink { .. }
+        | Step::AwaitDetection { .. }
+        | Step::Announce { .. }
         | Step::RestoreSettings { .. }
         | Step::RestoreAddresses { .. }
         | Step::Probe { .. }

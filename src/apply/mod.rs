@@ -4,6 +4,7 @@
 //! counts as done for the undo: taking back what was never there is no error.
 
 mod message;
+mod neighbours;
 mod perform;
 
 use log::{info, warn};
@@ -82,6 +83,10 @@ pub fn take_apart(steps: &[Step], machine: &mut Machine<'_>) -> Vec<UndoFailure>
 }
 
 fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed) -> Result<(), Cause> {
+    // Whoever answers when an address comes must be heard.
+    if let Some(step) = steps.iter().find(|step| matches!(step, Step::AwaitDetection { asked: true, .. })) {
+        machine.listen().map_err(|error| Cause::Step(Box::new(step.clone()), error))?;
+    }
     let mut batch = Batch { side: Side::Host, requests: Vec::new(), steps: Vec::new() };
     for step in steps {
         let failed = |error| Cause::Step(Box::new(step.clone()), error);
@@ -112,6 +117,14 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
                     probe::Failure::Kernel(error) => failed(error),
                     probe::Failure::Said(why) => Cause::Taken(Box::new(step.clone()), why),
                 })?;
+                continue;
+            }
+            if let Some(outcome) = neighbours::perform(step, machine, held) {
+                outcome.map_err(|stopped| match stopped {
+                    neighbours::Stopped::Signal(signal) => Cause::Signal(signal),
+                    neighbours::Stopped::Refused(error) => failed(error),
+                })?;
+                done(step, armed);
                 continue;
             }
             match perform(step, machine, armed) {
@@ -207,6 +220,8 @@ impl Batch<'_> {
                     }
                 }
                 Outcome::Refused(error) if error.errno == Errno::EEXIST && is_done(step, machine) => {}
+                // Where there is no IPv6, there is no address of it either.
+                Outcome::Refused(_) if matches!(step, Step::NoOwnAddress { .. }) => {}
                 Outcome::Refused(error) => {
                     cause.get_or_insert_with(|| failed(step, error));
                 }

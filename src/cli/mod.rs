@@ -341,6 +341,9 @@ fn spec(
         table: link.table,
         lease_limit: link.dhcp_timeout,
         probe: link.probe.as_deref().map(|how| if how == "full" { Probe::Full } else { Probe::Short }),
+        announce: if link.no_announce { 0 } else { link.announce.unwrap_or(1) },
+        no_dad: link.no_dad,
+        enable_ipv6: link.enable_ipv6,
     };
     if let Some(mtu) = attach.mtu.filter(|mtu| *mtu < LEAST_MTU_V6 && attach.speaks(false)) {
         let refused = SpecError::new("MTU", &mtu.to_string(), "is too small for IPv6");

@@ -59,6 +59,18 @@ pub struct LinkArgs {
     /// How long a DHCP lease may take to come; then everything is undone [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub dhcp_timeout: Option<Duration>,
+    /// Tell the neighbours of the addresses this often, a second apart, for switches that forget [default: 1]
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub announce: Option<u32>,
+    /// Do not tell the neighbours of the addresses
+    #[arg(long, conflicts_with = "announce")]
+    pub no_announce: bool,
+    /// Use IPv6 addresses at once, without asking whether somebody else has them
+    #[arg(long)]
+    pub no_dad: bool,
+    /// Switch IPv6 on for the interface where the container has it off for new ones, as Docker does
+    #[arg(long)]
+    pub enable_ipv6: bool,
     /// Address family, as pipework wants it told; not needed, rpipe sees it from the address
     #[arg(short = 'a', long = "family", value_name = "4|6", value_parser = family)]
     pub family: Option<u8>,

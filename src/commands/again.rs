@@ -77,6 +77,10 @@ fn in_place(
     session: &mut Session<'_>,
     voice: Voice<'_>,
 ) -> Result<(), Error> {
+    // Where it speaks IPv6 already, it goes on doing so.
+    if !present.addresses.iter().any(|own| own.ip().is_ipv6()) {
+        plan::speaks_ipv6(&words.attach, facts)?;
+    }
     let steps = plan::replace(&words.attach, facts, present);
     let path = namespace_path(target);
     let script = Script::new(&steps, facts, &path);

@@ -267,6 +267,9 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         (Step::AddAddress { .. }, Errno::EADDRINUSE) => {
             Some("another ipvlan on the same uplink has it: choose another address")
         }
+        (Step::AwaitDetection { .. }, Errno::UnknownErrno) => {
+            Some("choose another, or --no-dad takes it all the same")
+        }
         (Step::AddHostRoute { .. }, Errno::EEXIST) => {
             Some("another interface has a route to this gateway already")
         }

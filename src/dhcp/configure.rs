@@ -50,7 +50,7 @@ impl Interface {
         // Somebody may have given it this address already, or another route to a gateway.
         self.set(
             format!("adding address {}", lease.net),
-            kernel::add_address(index, lease.net.into()),
+            kernel::add_address(index, lease.net.into(), None, false),
             true,
         )?;
         let gateways = lease.routes.iter().map(|(_, via)| *via).chain(lease.router.filter(|_| self.default));

@@ -1,5 +1,7 @@
 //! Links: found by one question, changed by one request.
 
+use std::time::Duration;
+
 use netlink_packet_core::NlasIterator;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage};
@@ -17,6 +19,8 @@ pub const UNFINISHED: u32 = 0x7270_6970;
 pub(super) const HEADER: usize = 16;
 /// `IFF_UP`.
 const UP: u32 = 1;
+/// `IFF_RUNNING`.
+const RUNNING: u32 = 1 << 6;
 /// `IFF_LOWER_UP`, include/uapi/linux/if.h.
 const LOWER_UP: u32 = 1 << 16;
 // IFLA_*, include/uapi/linux/if_link.h.
@@ -47,6 +51,8 @@ const VLAN_ID: u16 = 1;
 const MODE: u16 = 1;
 const BRIDGE_VLAN_FILTERING: u16 = 7;
 const BRIDGE_VLAN_DEFAULT_PVID: u16 = 39;
+/// `BR_STATE_FORWARDING`, include/uapi/linux/if_bridge.h.
+const FORWARDING: u8 = 3;
 
 /// What the kernel says of a link, as far as rpipe needs it.
 ///
@@ -63,6 +69,8 @@ pub struct Link {
     pub up: bool,
     /// Whether there is a signal from the other end.
     pub carrier: bool,
+    /// Whether everybody has been told of that signal: bridges and IPv6 begin with a link only then.
+    pub running: bool,
     /// The largest packet in bytes.
     pub mtu: u32,
     /// The hardware address: six bytes for Ethernet.
@@ -94,8 +102,8 @@ pub struct Link {
     pub other_names: Vec<String>,
     /// Whether a bridge speaks STP.
     pub stp: bool,
-    /// How long a port of a bridge listens, and how long it learns, in hundredths of a second.
-    pub forward_delay: u32,
+    /// How long a port of a bridge listens, and how long it learns, where STP is on.
+    pub forward_delay: Duration,
     /// What a port of a bridge does: `BR_STATE_*`, 3 for forwarding.
     pub port_state: Option<u8>,
     /// The device behind a physical interface, and the bus that it is on (Linux 5.14).
@@ -111,6 +119,7 @@ impl Link {
             index: u32::from_ne_bytes([header[4], header[5], header[6], header[7]]),
             up: flags & UP != 0,
             carrier: flags & LOWER_UP != 0,
+            running: flags & RUNNING != 0,
             ..Self::default()
         };
         for attribute in attributes(payload, HEADER) {
@@ -164,7 +173,9 @@ impl Link {
                     self.vlan_filtering = data.value().first().is_some_and(|on| *on != 0);
                 }
                 (Some("bridge"), BRIDGE_FORWARD_DELAY) => {
-                    self.forward_delay = number(data.value()).unwrap_or_default();
+                    // In hundredths of a second (`USER_HZ`).
+                    let delay = number(data.value()).unwrap_or_default();
+                    self.forward_delay = Duration::from_millis(u64::from(delay) * 10);
                 }
                 (Some("bridge"), BRIDGE_STP) => self.stp = number(data.value()).is_some_and(|on| on != 0),
                 (Some("bridge"), BRIDGE_VLAN_DEFAULT_PVID) => {
@@ -173,6 +184,12 @@ impl Link {
                 _ => {}
             }
         }
+    }
+
+    /// Whether frames get through it.
+    #[must_use]
+    pub fn carries(&self) -> bool {
+        self.carrier && self.running && self.port_state.is_none_or(|state| state == FORWARDING)
     }
 
     /// The link it is on, where that is in the namespace that goes by this number here. What goes by none is nobody's.

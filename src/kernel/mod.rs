@@ -12,6 +12,7 @@ mod elsewhere;
 mod entry;
 mod error;
 mod gateway;
+mod icmpv6;
 mod ipv6;
 mod link;
 mod moving;
@@ -29,8 +30,8 @@ mod survey;
 mod vlan;
 mod watch;
 
-pub use addr::{add_address, add_peer_address, delete_address, has_usable_address};
-pub use announce::set_arp_notify;
+pub use addr::{Detection, add_address, delete_address, detection, has_usable_address, is_own};
+pub use announce::{announce, ask_for_oneself, set_arp_notify};
 pub use claim::{Known, claim, known, local, release};
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
@@ -42,7 +43,8 @@ pub use entry::{
 };
 pub use error::KernelError;
 pub use gateway::{Neighbour, Neighbours, gateways};
-pub use ipv6::{ipv6_is_disabled, set_ipv6_disabled};
+pub use icmpv6::Icmpv6;
+pub use ipv6::{detection_limit, ipv6_is_disabled, is_router, no_own_address, set_ipv6_disabled};
 pub use link::{
     Link, UNFINISHED, all_links, count_ports, delete_group, delete_link, find_link, find_vlan, has_ports,
     link_by_index, link_by_mac, rename_link, set_alias, set_group, set_link, set_mac, set_mtu,

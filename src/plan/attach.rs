@@ -2,6 +2,7 @@
 
 use crate::spec::Attach;
 
+use super::announce::Way;
 use super::{Entry, Facts, Found, Refusal, Step, UplinkKind, configure, conflict, link};
 
 /// The metric `ip -6 route` gives and the kernel assumes (`IP6_RT_PRIO_USER`, include/net/ip6_route.h).
@@ -28,14 +29,27 @@ pub fn attach(asked: &Attach, facts: &Facts) -> Result<Vec<Step>, Refusal> {
         let (target, ifname) = (facts.target.clone(), facts.ifname.to_string());
         return Err(Refusal::IfnameTaken { target, ifname });
     }
-    let mut steps = Vec::with_capacity(10);
+    speaks_ipv6(asked, facts)?;
+    let mut steps = Vec::with_capacity(12);
     if let (Entry::Missing(entry), Some(pid)) = (&facts.entry, facts.pid) {
         steps.push(Step::LinkNamespace { entry: entry.clone(), pid });
     }
     link::create(&mut steps, asked, facts)?;
     conflict::free(asked, facts, &[])?;
-    configure::configure(&mut steps, asked, facts);
+    let way = Way::of_new(&steps, asked, facts);
+    configure::configure(&mut steps, asked, facts, &way);
     Ok(steps)
+}
+
+/// Whether IPv6 can be had where it is asked for.
+///
+/// # Errors
+/// When somebody has switched it off in the target, and nobody has said to switch it on.
+pub fn speaks_ipv6(asked: &Attach, facts: &Facts) -> Result<(), Refusal> {
+    if asked.speaks(false) && facts.ipv6_disabled && !asked.enable_ipv6 {
+        return Err(Refusal::Ipv6Disabled(facts.target.clone()));
+    }
+    Ok(())
 }
 
 /// What will work and still may not be what was meant.
@@ -81,6 +95,9 @@ mod tests {
             table: None,
             lease_limit: None,
             probe: None,
+            announce: 1,
+            no_dad: false,
+            enable_ipv6: false,
         }
     }
 
@@ -91,6 +108,7 @@ mod tests {
             mac: None,
             mtu: 9000,
             up: false,
+            carrier: false,
             alias: String::new(),
             phy: None,
         };
@@ -139,14 +157,16 @@ ip link add name veth1pl7 mtu 9000 numtxqueues 1 numrxqueues 1 master up0 up typ
              peer name eth1 netns web mtu 9000 numtxqueues 1 numrxqueues 1
 ip link set dev veth1pl7 alias 'rpipe 1 port uplink=up0 ifname=eth1 netns=4 target=docker:web'
 ip link property add dev veth1pl7 altname rpipe:up0:10.0.0.2
+ip link set dev veth1pl7 addrgenmode none
 ip -n web link set dev eth1 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
-ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 ip -n web address add 10.0.0.2/24 brd + dev eth1
 ip -n web link set dev eth1 up
-ip netns exec web sh -c 'echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 ip -n web route add 10.9.0.1 dev eth1 proto static
 ip -n web route add default via 10.9.0.1 dev eth1 proto static
 ip -n web link set dev eth1 group default
+for try in $(seq 350); do bridge link show dev veth1pl7 | grep -q 'state forwarding' && break; sleep 0.1; done
+ip netns exec web sh -c 'set -f -- $(ip -br link show dev eth1); echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify; \
+             ip link set dev eth1 address $3; echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 "
         );
     }
@@ -157,21 +177,88 @@ ip -n web link set dev eth1 group default
         facts.host_has_ifname = true;
         facts.ifname = "eth0".parse().unwrap();
         facts.ipv6_disabled = true;
+        let mut asked = asked(["up0", "eth0", "fd00::2/64@fe80::1"]);
+        (asked.enable_ipv6, asked.no_dad, asked.announce) = (true, true, 0);
         facts.entry = Entry::Foreign("web".parse().unwrap());
         assert_eq!(
-            script(&asked(["up0", "eth0", "fd00::2/64@fe80::1"]), &facts),
+            script(&asked, &facts),
             "\
 ip link set dev up0 up
 ip link add link up0 name veth1pl7 netns /proc/7/ns/net mtu 9000 numtxqueues 1 numrxqueues 1 type macvlan mode bridge
 nsenter --net=/proc/7/ns/net ip link set dev veth1pl7 name eth0
 nsenter --net=/proc/7/ns/net ip link set dev eth0 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
 nsenter --net=/proc/7/ns/net sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6'
-nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0
+nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0 nodad
 nsenter --net=/proc/7/ns/net ip link set dev eth0 up
 nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric 1024 proto static
+for try in $(seq 50); do nsenter --net=/proc/7/ns/net ip -6 route get fd00::2 | grep -q ^local && break; sleep 0.1; done
 nsenter --net=/proc/7/ns/net ip link set dev eth0 group default
 "
         );
+    }
+
+    /// The equal commands from the one that sets the interface up.
+    fn from_up(asked: &Attach, facts: &Facts) -> Vec<String> {
+        let script = script(asked, facts);
+        let lines = script.lines().map(|line| line.replace("ip -n web ", "").replace("dev eth1", "ETH1"));
+        lines.skip_while(|line| line != "link set ETH1 up").skip(1).collect()
+    }
+
+    #[test]
+    fn addresses_of_ipv6_come_when_others_can_be_asked() {
+        let mut asked = asked(["up0", "eth1", "10.0.0.2/24,fd00::2/64@fd00::1"]);
+        let parent = from_up(&asked, &facts(UplinkKind::Parent));
+        assert!(parent[0].contains("echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify"), "{parent:#?}");
+        assert_eq!(parent[1], "-6 route add default via fd00::1 ETH1 metric 1024 proto static");
+        assert_eq!(
+            parent[2],
+            "for try in $(seq 50); do [ -z \"$(-6 address show ETH1 tentative -dadfailed)\" ] && break; sleep 0.1; \
+             done; [ -z \"$(-6 address show ETH1 dadfailed)\" ]"
+        );
+        assert_eq!(parent[3], "link set ETH1 group default");
+        assert!(parent[4].contains("ipv6/conf/eth1/ndisc_notify") && parent.len() == 5, "{parent:#?}");
+
+        let bridge = from_up(&asked, &facts(BRIDGE));
+        assert!(bridge[0].contains("state forwarding"), "{bridge:#?}");
+        assert_eq!(bridge[1], "address add fd00::2/64 ETH1");
+        assert_eq!(bridge.len(), 6, "it is waited for once: {bridge:#?}");
+
+        // Instantly.
+        asked.no_dad = true;
+        let bridge = from_up(&asked, &facts(BRIDGE));
+        assert!(
+            bridge[0].starts_with("-6 route add") && bridge[3].contains("state forwarding"),
+            "{bridge:#?}"
+        );
+        assert_eq!(
+            bridge[1],
+            "for try in $(seq 50); do -6 route get fd00::2 | grep -q ^local && break; sleep 0.1; done"
+        );
+        asked.announce = 0;
+        let bridge = from_up(&asked, &facts(BRIDGE));
+        assert_eq!((bridge.len(), &*bridge[2]), (3, "link set ETH1 group default"), "{bridge:#?}");
+    }
+
+    #[test]
+    fn announcements_are_counted() {
+        let mut asked = asked(["up0", "eth1", "10.0.0.2/24"]);
+        let announced = |asked: &Attach, kind| {
+            let steps = attach(asked, &facts(kind)).unwrap();
+            let counted = steps.iter().map(|step| match step {
+                Step::ArpNotify { on: true, .. } => 1,
+                Step::Announce { told, times, .. } => *times - u32::from(*told),
+                _ => 0,
+            });
+            counted.sum::<u32>()
+        };
+        for times in [1, 0, 3] {
+            asked.announce = times;
+            for kind in [BRIDGE, UplinkKind::Parent, UplinkKind::OpenVswitch, UplinkKind::Ipoib] {
+                assert_eq!(announced(&asked, kind), times, "{kind:?}");
+            }
+        }
+        asked.sharing = Some(crate::spec::Sharing::Ipvlan(crate::spec::IpvlanMode::L3));
+        assert_eq!(announced(&asked, UplinkKind::Parent), 0, "it has no ARP");
     }
 
     #[test]
@@ -181,7 +268,7 @@ nsenter --net=/proc/7/ns/net ip link set dev eth0 group default
             ["10.1.0.0/16", "10.2.0.0/16@10.9.9.9", "fd00::/8"].map(|word| word.parse().unwrap()).into();
         asked.no_default = true;
         asked.metric = Some(7);
-        let mut facts = facts(BRIDGE);
+        let mut facts = facts(UplinkKind::Parent);
         facts.entry = Entry::Right("web".parse().unwrap());
         let script = script(&asked, &facts);
         assert_eq!(
@@ -357,6 +444,10 @@ ip -n web link set dev eth1 group default
         let taken = Facts { ifname_taken: true, ..facts(BRIDGE) };
         let expected = Refusal::IfnameTaken { target: "web".into(), ifname: "eth1".into() };
         assert_eq!(refusal(words, &taken), expected);
+        let without = Facts { ipv6_disabled: true, ..facts(BRIDGE) };
+        let expected = Refusal::Ipv6Disabled("web".into());
+        assert_eq!(refusal(["up0", "eth1", "fd00::2/64"], &without), expected);
+        assert!(attach(&asked(words), &without).is_ok(), "IPv4 is not concerned");
         let nothing = Found::Nothing { fresh_mac: crate::spec::Mac::local([0; 6]) };
         let nothing = Facts { uplink: nothing, ..facts(BRIDGE) };
         assert_eq!(

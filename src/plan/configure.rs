@@ -2,10 +2,11 @@
 
 use crate::spec::{Attach, OwnAddress};
 
+use super::announce::{Telling, Way};
 use super::{Facts, Side, Step, conflict, lease, link, routing};
 
 /// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
-pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
+pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, way: &Way) {
     let ifname = || facts.ifname.clone();
     // One that was moved is marked already.
     if !asked.direct {
@@ -17,27 +18,33 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts) {
     }
     // Whoever probes must be up, and have no address.
     let probe = conflict::probe(asked, facts);
-    let is_up = probe.is_some();
-    let set_up = || Step::SetLink { side: Side::Target, ifname: ifname(), up: true };
+    let probes = probe.is_some();
+    let set_up = Step::SetLink { side: Side::Target, ifname: ifname(), up: true };
     if let Some(probe) = probe {
-        steps.extend([set_up(), probe]);
+        steps.extend([set_up.clone(), probe]);
     }
-    let announce = asked.addresses.nets().any(|net| net.addr().is_ipv4());
-    if announce {
+    let telling = Telling::new(asked, facts, way, probes);
+    if telling.on_up {
         steps.push(Step::ArpNotify { ifname: ifname(), on: true });
     }
-    steps.extend(in_order(asked).map(|OwnAddress { net, peer }| Step::AddAddress {
-        ifname: ifname(),
-        net,
-        peer,
-    }));
-    steps.push(if is_up { Step::Announce { ifname: ifname() } } else { set_up() });
-    if announce {
+    let add =
+        |OwnAddress { net, peer }| Step::AddAddress { ifname: ifname(), net, peer, no_dad: asked.no_dad };
+    let (later, now): (Vec<_>, Vec<_>) =
+        in_order(asked).partition(|own| telling.v6_later && own.ip().is_ipv6());
+    steps.extend(now.into_iter().map(add));
+    if !probes {
+        steps.push(set_up);
+    }
+    if telling.on_up {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }
+    steps.extend(telling.early);
+    steps.extend(later.into_iter().map(add));
     steps.extend(lease::lease(asked, facts));
     routing::steps(steps, asked, facts);
+    steps.extend(telling.detection);
     steps.push(Step::Finish { ifname: ifname() });
+    steps.extend(telling.late);
 }
 
 /// The addresses in the order in which they are to be added. Of those of IPv4 the kernel prefers the first of a subnet; of

@@ -93,6 +93,8 @@ pub struct Uplink {
     pub mtu: u32,
     /// Whether it is administratively up.
     pub up: bool,
+    /// Whether there is a signal from the other end.
+    pub carrier: bool,
     /// Its alias, empty when it has none.
     pub alias: String,
     /// The wireless device it belongs to, which is moved as a whole.

@@ -53,7 +53,16 @@ impl Imagined {
                 _ => continue,
             };
             let name = name.clone();
-            self.made.push(Uplink { name, kind, mac: None, mtu, up: true, alias: String::new(), phy: None });
+            self.made.push(Uplink {
+                name,
+                kind,
+                mac: None,
+                mtu,
+                up: true,
+                carrier: false,
+                alias: String::new(),
+                phy: None,
+            });
         }
     }
 }

@@ -85,6 +85,7 @@ fn on_new_bridge(
         mac: None,
         mtu: asked.mtu.unwrap_or(NEW_BRIDGE_MTU),
         up: true,
+        carrier: true,
         alias: String::new(),
         phy: None,
     };
@@ -104,6 +105,7 @@ fn on_bridge(
     steps.push(veth(asked, facts, bridge, Some(bridge.name.clone()))?);
     steps.push(mark_port(asked, facts, false));
     conflict::claim(steps, asked, facts, bridge);
+    steps.push(Step::NoOwnAddress { ifname: facts.host_ifname.clone() });
     if let Some((vlan, default)) = vlan.filter(|(vlan, default)| Some(*vlan) != *default) {
         let port = || facts.host_ifname.clone();
         steps.push(Step::SetPortVlan { port: port(), vlan, old: None });
@@ -126,6 +128,7 @@ fn on_new_ovs_bridge(
         mac: None,
         mtu: NEW_BRIDGE_MTU,
         up: false,
+        carrier: false,
         alias: String::new(),
         phy: None,
     };
@@ -156,6 +159,7 @@ fn on_ovs_bridge(
     steps.push(veth);
     steps.push(mark_port(asked, facts, true));
     conflict::claim(steps, asked, facts, bridge);
+    steps.push(Step::NoOwnAddress { ifname: port.clone() });
     steps.push(Step::Ovs(OvsChange::AddPort {
         vlan,
         ids: ovs_ids(asked, facts, &name, vlan),

@@ -3,6 +3,7 @@
 //! PURE: no system call, no netlink, no clock; a plan can be compared, printed and tested. What cannot work is refused
 //! here, before the first change. Each step knows its undo and prints itself as the equal command.
 
+mod announce;
 mod attach;
 mod configure;
 mod conflict;
@@ -22,7 +23,7 @@ mod step;
 mod undo;
 mod words;
 
-pub use attach::{attach, default_metric, usual_metric, warnings};
+pub use attach::{attach, default_metric, speaks_ipv6, usual_metric, warnings};
 pub use conflict::{Conflict, Holder, Stale, claims, free};
 pub use detach::{Attachment, detach, detach_all, unlink};
 pub use facts::{Entry, Facts, Found, OvsPort, Uplink, UplinkKind, VlanLink};

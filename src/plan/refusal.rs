@@ -104,6 +104,8 @@ pub enum Refusal {
     },
     /// Probes over something that hears no answers.
     ProbeOnUnfit(&'static str),
+    /// New interfaces of the target come without IPv6, and it is asked for.
+    Ipv6Disabled(String),
     /// A word that means nothing on this kind of uplink.
     Word(SpecError),
 }
@@ -222,6 +224,11 @@ impl fmt::Display for Refusal {
             Self::ProbeOnUnfit(kind) => write!(
                 f,
                 "--probe: {kind} hears no answers of who has an address already (leave --probe out)"
+            ),
+            Self::Ipv6Disabled(target) => write!(
+                f,
+                "IPv6 in {target:?}: is switched off for new interfaces, net.ipv6.conf.default.disable_ipv6 is 1 \
+                 (--enable-ipv6 switches it on for this one)"
             ),
             Self::Word(error) => error.fmt(f),
         }

@@ -2,6 +2,7 @@
 
 use crate::spec::{Attach, LinkAddress, MacWord, Mode, OldDefault, Route, Sharing, UplinkWord, Vlan};
 
+use super::announce::Way;
 use super::attach::usual_metric;
 use super::{
     Difference, Facts, Found, Hop, Path, Present, Rule, Side, Step, Uplink, UplinkKind, configure, conflict,
@@ -90,7 +91,8 @@ pub fn replace(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Step> {
             _ => {}
         }
     }
-    configure::configure(&mut steps, asked, &facts);
+    let way = Way::of_present(&facts, present.host_ifname.as_ref());
+    configure::configure(&mut steps, asked, &facts, &way);
     steps.retain(|step| !matches!(step, Step::AddRule { rule } if present.rules.contains(rule)));
     conflict::probe_first(&mut steps, present);
     conflict::claim_anew(&mut steps, asked, &facts, present);
@@ -157,6 +159,9 @@ impl Present {
             routes: self.further_routes(),
             no_default: false,
             table: self.mark.as_ref().and_then(|mark| mark.tables).map(|(first, _)| first),
+            // What was there is put back as it was: nobody is asked anything.
+            no_dad: true,
+            enable_ipv6: true,
             ..asked.clone()
         }
     }

@@ -227,6 +227,9 @@ mod tests {
             table,
             lease_limit: None,
             probe: None,
+            announce: 1,
+            no_dad: false,
+            enable_ipv6: false,
         }
     }
 

@@ -157,14 +157,22 @@ impl<'a> Script<'a> {
             }
             Step::EnableIpv6 { ifname } => self.setting("ipv6", ifname.as_str(), "disable_ipv6", false),
             Step::ArpNotify { ifname, on } => self.setting("ipv4", ifname.as_str(), "arp_notify", *on),
-            Step::AddAddress { ifname, net, peer: Some(peer) } => {
+            Step::AddAddress { ifname, net, peer: Some(peer), no_dad } => {
                 let (own, len) = (net.addr(), net.prefix_len());
-                inside(format!("address add {own} peer {peer}/{len} dev {}", quote(ifname.as_str())))
+                let no_dad = if *no_dad && own.is_ipv6() { " nodad" } else { "" };
+                inside(format!("address add {own} peer {peer}/{len} dev {}{no_dad}", quote(ifname.as_str())))
             }
-            Step::AddAddress { ifname, net, peer: None } => {
+            Step::AddAddress { ifname, net, peer: None, no_dad } => {
                 let broadcast = if net.addr().is_ipv4() && net.prefix_len() < 31 { " brd +" } else { "" };
-                inside(format!("address add {net}{broadcast} dev {}", quote(ifname.as_str())))
+                let no_dad = if *no_dad && net.addr().is_ipv6() { " nodad" } else { "" };
+                inside(format!("address add {net}{broadcast} dev {}{no_dad}", quote(ifname.as_str())))
             }
+            Step::NoOwnAddress { ifname } => {
+                format!("ip link set dev {} addrgenmode none", quote(ifname.as_str()))
+            }
+            Step::AwaitLink { side, ifname, bridge } => self.awaited_link(*side, ifname, bridge.is_some()),
+            Step::AwaitDetection { ifname, ips, asked } => self.awaited_detection(ifname, ips, *asked),
+            Step::Announce { ifname, ips, times, .. } => self.announced(ifname, ips, *times),
             Step::AddHostRoute { ifname, host, table } => inside(format!(
                 "{}route add {host} dev {}{} proto static",
                 family(host.is_ipv4()),
@@ -209,7 +217,6 @@ impl<'a> Script<'a> {
             Step::Claim { port, claim } => property("add", port, claim),
             Step::Release { port, claim } => property("del", port, claim),
             Step::Probe { ifname, addresses, full } => self.probed(ifname, addresses, *full),
-            Step::Announce { ifname } => self.announced(ifname),
             Step::Finish { ifname } => {
                 inside(format!("link set dev {} group default", quote(ifname.as_str())))
             }
@@ -325,14 +332,6 @@ impl<'a> Script<'a> {
         addresses.iter().map(one).collect::<Vec<_>>().join(" && ")
     }
 
-    /// The kernel tells the neighbours of a new MAC address, also when it is the old one.
-    fn announced(&self, ifname: &IfName) -> String {
-        let name = quote(ifname.as_str());
-        let own = format!("$(ip -br link show dev {name} | awk '{{print $3}}')");
-        let inner = format!("ip link set dev {name} address {own}");
-        self.program(&format!("sh -c {}", quote(&inner)))
-    }
-
     /// A command in the target's namespace that is not of `ip`.
     fn program(&self, words: &str) -> String {
         match &self.reach {
@@ -342,7 +341,7 @@ impl<'a> Script<'a> {
     }
 
     /// `ip …` in the target's namespace.
-    fn inside(&self, words: &str) -> String {
+    pub(super) fn inside(&self, words: &str) -> String {
         match &self.reach {
             Reach::Entry(entry) => format!("ip -n {} {words}", quote(entry.as_str())),
             Reach::Path(path) if path == HERE => format!("ip {words}"),
@@ -353,10 +352,14 @@ impl<'a> Script<'a> {
     /// A setting of a link of the target that `ip` does not know.
     fn setting(&self, family: &str, ifname: &str, key: &str, on: bool) -> String {
         let path = quote(&format!("/proc/sys/net/{family}/conf/{ifname}/{key}"));
-        let inner = format!("echo {} >{path}", u8::from(on));
+        self.shell(&format!("echo {} >{path}", u8::from(on)))
+    }
+
+    /// Commands of the shell in the target's namespace.
+    pub(super) fn shell(&self, inner: &str) -> String {
         match &self.reach {
-            Reach::Entry(entry) => format!("ip netns exec {} sh -c {}", quote(entry.as_str()), quote(&inner)),
-            Reach::Path(path) => format!("nsenter --net={} sh -c {}", quote(path), quote(&inner)),
+            Reach::Entry(entry) => format!("ip netns exec {} sh -c {}", quote(entry.as_str()), quote(inner)),
+            Reach::Path(path) => format!("nsenter --net={} sh -c {}", quote(path), quote(inner)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The steps: one closed list of everything that can be done to a machine.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -211,6 +211,45 @@ pub enum Step {
         net: IpNet,
         /// Who is at the other end of the link; the prefix is that one's.
         peer: Option<IpAddr>,
+        /// Whether nobody is asked if it is theirs, as is usual with IPv6.
+        no_dad: bool,
+    },
+    /// Keep the kernel from giving a link of the host an IPv6 address of its own.
+    NoOwnAddress {
+        /// Its name.
+        ifname: IfName,
+    },
+    /// Wait until a link lets something through: it has a carrier and, as a port of a bridge, forwards. Not for ever: when
+    /// it is late, things go on.
+    AwaitLink {
+        /// Where the link is.
+        side: Side,
+        /// Its name.
+        ifname: IfName,
+        /// The bridge that it is a port of.
+        bridge: Option<IfName>,
+    },
+    /// Wait until the IPv6 addresses of a link of the target can be used, and are known to be nobody else's.
+    AwaitDetection {
+        /// Its name.
+        ifname: IfName,
+        /// The addresses.
+        ips: Vec<Ipv6Addr>,
+        /// Whether others are asked if they have them.
+        asked: bool,
+    },
+    /// Tell the neighbours of the addresses of a link of the target, which is up.
+    Announce {
+        /// Its name.
+        ifname: IfName,
+        /// The addresses, but for one that is leased.
+        ips: Vec<IpAddr>,
+        /// Whether the kernel has told of those of IPv4 when the link came up.
+        told: bool,
+        /// How often, a second apart.
+        times: u32,
+        /// Its MAC address, where it was changed.
+        mac: Option<Mac>,
     },
     /// Make a gateway reachable that none of the addresses' prefixes covers.
     AddHostRoute {
@@ -305,11 +344,6 @@ pub enum Step {
         addresses: Vec<Ipv4Addr>,
         /// Whether with the timing of RFC 5227.
         full: bool,
-    },
-    /// Have the kernel tell the neighbours of the addresses of a link that is up.
-    Announce {
-        /// Its name.
-        ifname: IfName,
     },
     /// Say that the container's link is all that it is to be. Until then the next call knows it for unfinished.
     Finish {

@@ -75,13 +75,16 @@ impl Step {
                 vec![Self::Claim { port: port.clone(), claim: claim.clone() }]
             }
             Self::Probe { .. }
-            | Self::Announce { .. }
             | Self::SetDefault { old: None, .. }
             | Self::EndLease { .. }
             | Self::SetLink { side: Side::Target, .. }
             | Self::EnableIpv6 { .. }
             | Self::ArpNotify { .. }
             | Self::AddAddress { .. }
+            | Self::NoOwnAddress { .. }
+            | Self::AwaitLink { .. }
+            | Self::AwaitDetection { .. }
+            | Self::Announce { .. }
             | Self::AddHostRoute { .. }
             | Self::AddRoute { .. }
             | Self::RestoreDefault { .. }
@@ -133,7 +136,6 @@ impl Step {
             | Self::SetAlias { side: Side::Target, ifname, .. }
             | Self::EnableIpv6 { ifname }
             | Self::Probe { ifname, .. }
-            | Self::Announce { ifname }
             | Self::ArpNotify { ifname, .. }
             | Self::AddAddress { ifname, .. }
             | Self::AddHostRoute { ifname, .. }
@@ -151,6 +153,10 @@ impl Step {
             | Self::DeleteRule { .. }
             | Self::Claim { .. }
             | Self::Release { .. }
+            | Self::NoOwnAddress { .. }
+            | Self::AwaitLink { .. }
+            | Self::AwaitDetection { .. }
+            | Self::Announce { .. }
             | Self::EndLease { .. }
             | Self::Ovs(_)
             | Self::RestoreDefault { .. } => None,

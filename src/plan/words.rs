@@ -34,6 +34,10 @@ impl Step {
             Self::EnableIpv6 { .. } => "enable_ipv6",
             Self::ArpNotify { .. } => "arp_notify",
             Self::AddAddress { .. } => "add_address",
+            Self::NoOwnAddress { .. } => "no_own_address",
+            Self::AwaitLink { .. } => "await_link",
+            Self::AwaitDetection { .. } => "await_detection",
+            Self::Announce { .. } => "announce",
             Self::AddHostRoute { .. } => "add_host_route",
             Self::AddRoute { .. } => "add_route",
             Self::SetDefault { .. } => "set_default",
@@ -46,7 +50,6 @@ impl Step {
             Self::Claim { .. } => "claim_address",
             Self::Release { .. } => "release_address",
             Self::Probe { .. } => "probe",
-            Self::Announce { .. } => "announce",
             Self::Finish { .. } => "finish",
             Self::ClearLink { .. } => "clear_link",
             Self::RefillLink { .. } => "refill_link",
@@ -107,9 +110,20 @@ impl fmt::Display for Step {
             Self::ArpNotify { ifname, on } => {
                 write!(f, "turning arp_notify {} for {ifname}", if *on { "on" } else { "off" })
             }
-            Self::AddAddress { ifname, net, peer } => {
+            Self::AddAddress { ifname, net, peer, .. } => {
                 write!(f, "adding address {} to {ifname}", OwnAddress { net: *net, peer: *peer })
             }
+            Self::NoOwnAddress { ifname } => write!(f, "keeping IPv6 addresses off {ifname}"),
+            Self::AwaitLink { ifname, bridge, .. } => {
+                let what = if bridge.is_some() { "forwards" } else { "has a carrier" };
+                write!(f, "waiting until {ifname} {what}")
+            }
+            Self::AwaitDetection { ifname, ips, .. } => {
+                f.write_str("adding address ")?;
+                list(f, ips)?;
+                write!(f, " to {ifname}")
+            }
+            Self::Announce { ifname, .. } => write!(f, "announcing the addresses of {ifname}"),
             Self::AddHostRoute { ifname, host, table } => {
                 write!(f, "adding a route to gateway {host} over {ifname}{}", in_table(*table))
             }
@@ -143,7 +157,6 @@ impl fmt::Display for Step {
                 let ips: Vec<_> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "probing for {} on {ifname}", ips.join(", "))
             }
-            Self::Announce { ifname } => write!(f, "announcing {ifname}"),
             Self::Finish { ifname } => write!(f, "finishing {ifname}"),
             Self::ClearLink { ifname } => write!(f, "taking all addresses and routes from {ifname}"),
             Self::ReplaceDefault { old, dev, .. } => {
@@ -165,4 +178,12 @@ impl fmt::Display for Step {
 
 fn in_table(table: Option<u32>) -> String {
     table.map(|table| format!(" in table {table}")).unwrap_or_default()
+}
+
+/// Words with commas between them.
+fn list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    for (i, item) in items.iter().enumerate() {
+        write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
+    }
+    Ok(())
 }

@@ -46,6 +46,12 @@ pub struct Attach {
     pub lease_limit: Option<Duration>,
     /// Ask the network first whether somebody has the IPv4 addresses.
     pub probe: Option<Probe>,
+    /// How often the neighbours are told of the addresses, a second apart.
+    pub announce: u32,
+    /// Use IPv6 addresses without asking whether somebody else has them.
+    pub no_dad: bool,
+    /// Let the interface speak IPv6 although new ones of the target do not.
+    pub enable_ipv6: bool,
 }
 
 impl Attach {

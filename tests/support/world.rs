@@ -193,9 +193,12 @@ impl World {
         .ok();
     }
 
-    /// A container without an engine: a process in a network namespace of its own.
+    /// A container without an engine: a process in a network namespace of its own. Duplicate address detection, which takes
+    /// one second or two, is for the tests of it.
     pub fn container(&self) -> Container<'_> {
-        let script = "ip link set lo up; echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode; echo $$; exec sleep infinity";
+        let script =
+            "ip link set lo up; cd /proc/sys/net/ipv6/conf/default; echo 1 >addr_gen_mode; echo 0 >accept_dad
+             cd /; echo $$; exec sleep infinity";
         let mut child = self
             .command("unshare")
             .args(["--net", "--", "sh", "-euc", script])
