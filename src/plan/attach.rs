@@ -335,6 +335,7 @@ ip -n web link set dev eth1 group default
     fn who_probes_is_up_before_it_has_an_address() {
         let mut asked = asked(["up0", "eth1", "10.0.0.2/24,fd00::2/64,10.0.0.3/24"]);
         asked.probe = Some(crate::spec::Probe::Short);
+        asked.no_dad = true;
         let mut facts = facts(UplinkKind::Parent);
         facts.entry = Entry::Right("web".parse().unwrap());
         let script = script(&asked, &facts);
@@ -344,13 +345,14 @@ ip -n web link set dev eth1 group default
                 "\
 ip -n web link set dev eth1 up
 ip netns exec web arping -q -D -c 3 -w 1 -I eth1 10.0.0.2 && ip netns exec web arping -q -D -c 3 -w 1 -I eth1 10.0.0.3
-ip netns exec web sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
 ip -n web address add 10.0.0.2/24 brd + dev eth1
-ip -n web address add fd00::2/64 dev eth1
 ip -n web address add 10.0.0.3/24 brd + dev eth1
-ip netns exec web sh -c 'ip link set dev eth1 address $(ip -br link show dev eth1 | awk '\\''{print $3}'\\'')'
-ip netns exec web sh -c 'echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify'
+ip -n web address add fd00::2/64 dev eth1 nodad
+for try in $(seq 50); do ip -n web -6 route get fd00::2 | grep -q ^local && break; sleep 0.1; done
 ip -n web link set dev eth1 group default
+ip netns exec web sh -c 'set -f -- $(ip -br link show dev eth1); echo 1 >/proc/sys/net/ipv4/conf/eth1/arp_notify; \
+             echo 1 >/proc/sys/net/ipv6/conf/eth1/ndisc_notify; ip link set dev eth1 address $3; \
+             echo 0 >/proc/sys/net/ipv4/conf/eth1/arp_notify; echo 0 >/proc/sys/net/ipv6/conf/eth1/ndisc_notify'
 "
             )
         );
