@@ -1,12 +1,13 @@
 //! Words and flags: what can be typed, its help, and what it means.
 //!
 //! PURE: from the words to [`Asked`] no system call is made. `args` and `words` hold the one description of the flags, from
-//! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out;
-//! `shells` makes the completion scripts.
+//! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out; `plain` reads
+//! the plainest lines without that description; `shells` makes the completion scripts.
 
 mod args;
 mod classic;
 mod pipework;
+mod plain;
 mod shells;
 mod usage;
 mod words;
@@ -176,7 +177,7 @@ fn show(text: String) -> Asked {
 
 /// The words by the description of the flags.
 fn read(args: Vec<OsString>) -> Result<Cli, clap::Error> {
-    match quick(&args) {
+    match plain::attach(&args).or_else(|| quick(&args)) {
         Some(cli) => Ok(cli),
         None => Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)),
     }

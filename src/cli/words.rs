@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 /// What `attach` and `run` say of the interface.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct LinkArgs {
     /// Name of the interface inside the container [default: eth1; ib0 on InfiniBand]
     #[arg(short = 'i', long = "ifname", value_name = "IFNAME")]
@@ -60,7 +60,7 @@ fn family(word: &str) -> Result<u8, &'static str> {
 }
 
 /// The words of `attach`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct AttachArgs {
     /// What to wire to: a host interface by name or as mac:xx:…; br…, ovs… and dummy… that do not exist are created
     ///
