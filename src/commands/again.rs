@@ -15,6 +15,7 @@ use super::attach::{carry_out, namespace_path, report, wire};
 use super::detach::{take_apart, with_vlan};
 
 /// Looks at what is there: equal, different, or to be replaced.
+#[inline(never)]
 pub fn again(
     words: &AttachWords,
     (target, home): (&Target, &NetNs),

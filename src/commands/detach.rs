@@ -16,6 +16,7 @@ use crate::target::{LOOKUP_LIMIT, Target};
 use super::attach::{namespace_path, own_namespace, take_turn};
 
 /// Takes attachments of a container apart. A container that is gone has none any more, and that is fine.
+#[inline(never)]
 pub fn detach(words: &DetachWords, quiet: bool) -> Result<(), Error> {
     let home = own_namespace()?;
     let target = match Target::open(&words.target, &home, words.timeout.unwrap_or(LOOKUP_LIMIT)) {

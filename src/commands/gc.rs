@@ -11,6 +11,7 @@ use crate::signals::{ENDING, Held};
 use super::attach::own_namespace;
 
 /// Finds and removes what is left over, and tells of each.
+#[inline(never)]
 pub fn gc(words: &GcWords, quiet: bool) -> Result<(), Error> {
     let home = own_namespace()?;
     let found = leftovers::leftovers(&home).map_err(|error| Error::kernel("looking for leftovers", error))?;

@@ -1,4 +1,6 @@
 //! One file a verb: spec → target → observe → plan → apply → report.
+//!
+//! The verbs are kept apart (`inline(never)`): what one does not run it need not load, nor make room for on the stack.
 
 mod again;
 mod attach;

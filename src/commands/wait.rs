@@ -10,6 +10,7 @@ use crate::target::{LOOKUP_LIMIT, Target};
 use super::attach::own_namespace;
 
 /// Waits until the interface is as asked for; told by the kernel's events, not by asking again and again.
+#[inline(never)]
 pub fn wait(words: &WaitWords) -> Result<(), Error> {
     let waiting = |error| Error::kernel(format!("waiting for {}", words.ifname), error);
     let end = words.timeout.map(|limit| Instant::now() + limit);
