@@ -169,6 +169,7 @@ pub fn described(
         up: link.up,
         mac: link.mac().parse().ok(),
         mtu: link.mtu,
+        queues: link.queues,
         addresses: addresses.iter().filter(|(at, _)| *at == link.index).map(|(_, net)| *net).collect(),
         defaults: routes()
             .filter(|route| route.net.is_none())

@@ -270,6 +270,7 @@ fn spec(
         direct: link.direct_phys,
         pipework: false,
         mtu: link.mtu,
+        queues: link.queues,
         metric: link.metric,
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
         no_default: link.no_default,

@@ -29,6 +29,10 @@ pub struct LinkArgs {
     /// Largest packet in bytes [default: the uplink's]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65535))]
     pub mtu: Option<u32>,
+    /// Queues each way of a veth pair, a macvlan or an ipvlan: more than one takes longer to make, and serves many processors
+    /// that send at once [default: 1]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub queues: Option<u32>,
     /// Metric of the routes, lower wins [default: the kernel's, 0 for IPv4 and 1024 for IPv6]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub metric: Option<u32>,

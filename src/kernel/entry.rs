@@ -18,7 +18,7 @@ use super::{KernelError, NetNs};
 pub const ENTRIES: &str = "/var/run/netns";
 
 /// How many links are looked at in passing.
-const SWEPT: usize = 64;
+const SWEPT: usize = 16;
 
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,6 +29,7 @@ const MASTER: u16 = 10;
 const LINKINFO: u16 = 18;
 const ALIAS: u16 = 20;
 const GROUP: u16 = 27;
+const TX_QUEUES: u16 = 31;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
@@ -54,6 +55,8 @@ pub struct Link {
     pub carrier: bool,
     /// The largest packet in bytes.
     pub mtu: u32,
+    /// How many queues it has for sending.
+    pub queues: u32,
     /// The hardware address: six bytes for Ethernet.
     pub address: Vec<u8>,
     /// `veth`, `bridge` …; physical interfaces have none.
@@ -102,6 +105,7 @@ impl Link {
                 LOWER_NETNS => link.lower_netns = number(value).map(u32::cast_signed),
                 MASTER => link.master = number(value),
                 ALIAS => link.alias = text(value),
+                TX_QUEUES => link.queues = number(value).unwrap_or_default(),
                 GROUP => link.unfinished = number(value) == Some(UNFINISHED),
                 LINKINFO => link.read_info(value),
                 _ => {}

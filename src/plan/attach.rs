@@ -73,6 +73,7 @@ mod tests {
             direct: false,
             pipework: false,
             mtu: None,
+            queues: None,
             metric: None,
             routes: Vec::new(),
             no_default: false,

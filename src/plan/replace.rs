@@ -127,6 +127,7 @@ impl Present {
             },
             direct: nic.is_some(),
             mtu: Some(self.mtu),
+            queues: Some(self.queues).filter(|queues| *queues > 0),
             metric: self
                 .defaults
                 .iter()
