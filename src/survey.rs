@@ -225,6 +225,7 @@ pub fn described(link: &Link, carried: &Carried, host: HostEnd) -> Present {
         up: link.up,
         mac: link.mac().parse().ok(),
         mtu: link.mtu,
+        queues: link.queues,
         addresses: carried
             .addresses
             .iter()

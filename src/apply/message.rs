@@ -71,7 +71,7 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         Step::CreateBridge { name, mac, filtering } => {
             kernel::create_bridge(name.as_str(), mac.bytes(), *filtering)
         }
-        Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, .. } => {
+        Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, queues, .. } => {
             let mac = mac.map(crate::spec::Mac::bytes);
             let link = VethLink {
                 host_ifname: host_ifname.as_str(),
@@ -80,16 +80,17 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
                 ifname: ifname.as_str(),
                 mtu: *mtu,
                 mac,
+                queues: *queues,
             };
             kernel::create_veth(&link, machine.netns)
         }
         Step::SetPortVlan { vlan, .. } => kernel::set_port_vlan(index, vlan.id()),
         Step::LeaveVlan { vlan, .. } => kernel::leave_vlan(index, vlan.id()),
         Step::CreateVlan { name, vlan, .. } => kernel::create_vlan(index, name.as_str(), vlan.id()),
-        Step::CreateShared { ifname, sharing, mtu, mac, .. } => {
+        Step::CreateShared { ifname, sharing, mtu, mac, queues, .. } => {
             let mac = mac.map(crate::spec::Mac::bytes);
-            let link =
-                SharedLink { parent: index, ifname: ifname.as_str(), sharing: *sharing, mtu: *mtu, mac };
+            let (ifname, queues) = (ifname.as_str(), *queues);
+            let link = SharedLink { parent: index, ifname, sharing: *sharing, mtu: *mtu, mac, queues };
             kernel::create_shared(&link, machine.netns)
         }
         Step::CreateIpoib { ifname, pkey, .. } => {

@@ -44,7 +44,7 @@ pub struct Cli {
 }
 
 /// The flags of all verbs.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Global {
     /// Tell each step as it is done; twice: the netlink messages
     #[arg(short, long, global = true, action = ArgAction::Count)]

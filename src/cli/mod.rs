@@ -1,8 +1,8 @@
 //! Words and flags: what can be typed, its help, and what it means.
 //!
 //! PURE: from the words to [`Asked`] no system call is made. `args` and `words` hold the one description of the flags, from
-//! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out;
-//! [`complete`] tells what can stand where the cursor of a shell is.
+//! which help, man pages and completions are made; `classic` puts in the verb that pipework's form leaves out; `plain` reads
+//! the plainest lines without that description; [`complete`] tells what can stand where the cursor of a shell is.
 
 mod args;
 mod batch;
@@ -10,6 +10,7 @@ mod classic;
 pub mod complete;
 mod order;
 mod pipework;
+mod plain;
 mod shells;
 mod usage;
 mod words;
@@ -235,7 +236,7 @@ fn show(text: String) -> Asked {
 
 /// The words by the description of the flags.
 fn read(args: Vec<OsString>) -> Result<Cli, clap::Error> {
-    match quick(&args) {
+    match plain::attach(&args).or_else(|| quick(&args)) {
         Some(cli) => Ok(cli),
         None => Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)),
     }
@@ -335,6 +336,7 @@ fn spec(
         direct: link.direct_phys,
         pipework: false,
         mtu: link.mtu,
+        queues: link.queues,
         metric: link.metric,
         routes: link.routes.iter().map(|word| word.parse()).collect::<Result<_, _>>()?,
         no_default: link.no_default,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 /// What `attach` and `run` say of the interface.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct LinkArgs {
     /// Name of the interface inside the container [default: eth1; ib0 on InfiniBand]
     #[arg(short = 'i', long = "ifname", value_name = "IFNAME")]
@@ -28,6 +28,10 @@ pub struct LinkArgs {
     /// Largest packet in bytes [default: the uplink's]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65535))]
     pub mtu: Option<u32>,
+    /// Queues each way of a veth pair, a macvlan or an ipvlan: more than one takes longer to make, and serves many processors
+    /// that send at once [default: 1]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub queues: Option<u32>,
     /// Metric of the routes, lower wins [default: the kernel's, 0 for IPv4 and 1024 for IPv6]
     ///
     /// A further gateway of the same family gets the next higher one: the first that is named is preferred.
@@ -85,7 +89,7 @@ fn family(word: &str) -> Result<u8, &'static str> {
 }
 
 /// The words of `attach`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct AttachArgs {
     /// What to wire to: a host interface by name or as mac:xx:…; br…, ovs… and dummy… that do not exist are created
     ///

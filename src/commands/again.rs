@@ -17,6 +17,7 @@ use super::attach::{carry_out, namespace_path, report, wire};
 use super::detach::{take_apart, with_vlan};
 
 /// Looks at what is there: equal, different, or to be replaced.
+#[inline(never)]
 pub fn again(
     words: &AttachWords,
     target: &Target,

@@ -101,6 +101,7 @@ fn has_come_home(words: &AttachWords, facts: &Facts, home: &NetNs) -> bool {
 }
 
 /// Takes away what an attach has left that was ended in the middle, by SIGKILL.
+#[cold]
 fn take_away_unfinished(target: &Target, ifname: &IfName, machine: &mut Machine<'_>) -> Result<(), Error> {
     log::info!("{ifname} in {:?} was never finished: it is taken away first", target.name);
     let inventory = survey::inventory(machine)?;

@@ -17,6 +17,7 @@ use crate::voice::Voice;
 use super::attach::{namespace_path, take_turn};
 
 /// Takes attachments of a container apart. A container that is gone has none any more, and that is fine.
+#[inline(never)]
 pub fn detach(words: &DetachWords, session: &mut Session<'_>, voice: Voice<'_>) -> Result<(), Error> {
     let (target, inside) = match session.reach(&words.target, words.timeout) {
         Ok(reached) => reached,

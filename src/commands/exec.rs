@@ -15,6 +15,7 @@ use super::program;
 
 /// Becomes the command, inside the target's network namespace: its output, its exit status and the signals it gets are
 /// its own, because nothing stands in between.
+#[inline(never)]
 pub fn exec(words: &ExecWords) -> Result<u8, Error> {
     match become_command(words)? {}
 }

@@ -12,6 +12,7 @@ use crate::voice::Voice;
 use super::attach::own_namespace;
 
 /// Finds and removes what is left over, and tells of each.
+#[inline(never)]
 pub fn gc(words: &GcWords, voice: Voice<'_>) -> Result<(), Error> {
     let home = own_namespace()?;
     let found = leftovers::leftovers(&home).map_err(|error| Error::kernel("looking for leftovers", error))?;

@@ -12,6 +12,7 @@ use crate::target::{LOOKUP_LIMIT, Target};
 use super::attach::own_namespace;
 
 /// Lists the attachments of a target, or of all.
+#[inline(never)]
 pub fn list(words: &ListWords, quiet: bool, colour: When) -> Result<(), Error> {
     let home = own_namespace()?;
     let limit = words.timeout.unwrap_or(LOOKUP_LIMIT);

@@ -1,4 +1,6 @@
 //! One file a verb: spec → target → observe → plan → apply → report.
+//!
+//! The verbs are kept apart (`inline(never)`): what one does not run it need not load, nor make room for on the stack.
 
 mod again;
 mod attach;
@@ -61,6 +63,10 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
 /// `-v` tells each step as it is done, `-vv` the netlink messages; `RUST_LOG` overrides both.
 fn start_logger(verbosity: u8) {
     use std::io::Write;
+    // Nothing is an error to the logger, so nobody would hear from it.
+    if verbosity == 0 && std::env::var_os("RUST_LOG").is_none() {
+        return;
+    }
     let level = match verbosity {
         0 => "error",
         1 => "rpipe=info",

@@ -42,6 +42,7 @@ const WHILE_RUNNING: [Signal; 7] = [
 ];
 
 /// Runs a command in a network namespace of its own; the exit code is the command's.
+#[inline(never)]
 pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let name = words.command[0].to_string_lossy().into_owned();
     let program = program::find(&words.command[0])?;

@@ -14,6 +14,7 @@ use super::attach::own_namespace;
 
 /// Waits until the interface is as asked for; told by the kernel's events, not by asking again and again. Signals that a
 /// session holds back end it.
+#[inline(never)]
 pub fn wait(words: &WaitWords, session: Option<&Session<'_>>) -> Result<(), Error> {
     let waiting = |error| Error::kernel(format!("waiting for {}", words.ifname), error);
     let end = words.timeout.map(|limit| Instant::now() + limit);

@@ -58,6 +58,7 @@ pub fn isc_paths() -> IscPaths {
 /// It stays because it is the one that surely ends with the keeper: a program that changes its user, as dhcpcd does, loses
 /// the signal that it should get then (man 2 `PR_SET_PDEATHSIG`). And it is the first process of its namespace, so that all
 /// others end with it.
+#[inline(never)]
 pub fn run(args: &[OsString]) -> u8 {
     let [_, place, program, name, words @ ..] = args else { return 2 };
     // Only a keeper starts it as the first process of a process namespace.

@@ -72,6 +72,7 @@ impl<'a> Orders<'a> {
 }
 
 /// `rpipe-dhcp-keeper IFNAME keep|once MILLISECONDS METRIC none|add|replace ENTRY|- HOSTNAME PROGRAM ARG0 ARGS…`
+#[inline(never)]
 pub fn run(args: &[OsString]) -> u8 {
     let Some(orders) = Orders::read(args) else { return 2 };
     // Out of the terminal's reach, and in nobody's way.

@@ -42,6 +42,8 @@ const ISC_COURIER: &str = "dhclient-script";
 
 /// Does the work of the process that goes by this name, and tells its exit code; none for a name that people use.
 ///
+/// The three are kept apart (`inline(never)`), for every attach comes by here.
+///
 /// Called by hand, keeper and cage refuse words that are not theirs, and the courier finds nobody to tell.
 #[must_use]
 pub fn behind_the_scenes(args: &[OsString]) -> Option<u8> {

@@ -29,11 +29,11 @@ pub fn create_bridge(name: &str, mac: [u8; 6], vlan_filtering: bool) -> Request 
     create(bridge.build())
 }
 
-/// One queue a direction: the default of one a processor costs a quarter of the time of creation.
-fn single_queues<T>(builder: LinkMessageBuilder<T>) -> LinkMessageBuilder<T> {
+/// So many queues a direction. The kernel's default of one a processor costs a quarter of the time of creation.
+fn with_queues<T>(builder: LinkMessageBuilder<T>, queues: u32) -> LinkMessageBuilder<T> {
     builder
-        .append_extra_attribute(LinkAttribute::NumTxQueues(1))
-        .append_extra_attribute(LinkAttribute::NumRxQueues(1))
+        .append_extra_attribute(LinkAttribute::NumTxQueues(queues))
+        .append_extra_attribute(LinkAttribute::NumRxQueues(queues))
 }
 
 fn with_mac<T>(builder: LinkMessageBuilder<T>, mac: Option<[u8; 6]>) -> LinkMessageBuilder<T> {
@@ -58,6 +58,8 @@ pub struct VethLink<'a> {
     pub mtu: u32,
     /// The MAC address of the other end; without one the kernel picks a random one.
     pub mac: Option<[u8; 6]>,
+    /// How many queues each way both ends have.
+    pub queues: u32,
 }
 
 /// A veth pair in one request: the host end up and a port of the bridge, the peer under its final name in
@@ -69,7 +71,7 @@ pub struct VethLink<'a> {
 pub fn create_veth(veth: &VethLink<'_>, netns: &NetNs) -> Request {
     let peer = LinkUnspec::new_with_name(veth.ifname).mtu(veth.mtu).link_group(UNFINISHED);
     let peer = peer.setns_by_fd(netns.as_fd().as_raw_fd());
-    let peer = with_mac(single_queues(peer), veth.mac).build();
+    let peer = with_mac(with_queues(peer, veth.queues), veth.mac).build();
     let host = LinkVeth::new(veth.host_ifname, veth.ifname)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
         .mtu(veth.host_mtu)
@@ -78,7 +80,7 @@ pub fn create_veth(veth: &VethLink<'_>, netns: &NetNs) -> Request {
         Some(bridge) => host.controller(bridge),
         None => host,
     };
-    create(single_queues(host).build())
+    create(with_queues(host, veth.queues).build())
 }
 
 /// A macvlan or an ipvlan to be made.
@@ -94,6 +96,8 @@ pub struct SharedLink<'a> {
     pub mtu: u32,
     /// Its MAC address; without one the kernel picks a random one. An ipvlan has its parent's.
     pub mac: Option<[u8; 6]>,
+    /// How many queues each way it has.
+    pub queues: u32,
 }
 
 /// A macvlan or an ipvlan, made in its own namespace, where it is still down. Equal to `ip link add IFNAME link PARENT
@@ -123,7 +127,7 @@ pub fn create_shared(link: &SharedLink<'_>, netns: &NetNs) -> Request {
 
 fn in_netns<T>(builder: LinkMessageBuilder<T>, link: &SharedLink<'_>, netns: &NetNs) -> Request {
     let builder = builder.mtu(link.mtu).link_group(UNFINISHED).setns_by_fd(netns.as_fd().as_raw_fd());
-    create(with_mac(single_queues(builder), link.mac).build())
+    create(with_mac(with_queues(builder, link.queues), link.mac).build())
 }
 
 /// `ip link add link PARENT name NAME up type vlan id VLAN`: an 802.1Q link on the host. Its parent must be up

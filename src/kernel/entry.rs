@@ -17,6 +17,9 @@ use super::{KernelError, NetNs};
 /// Where `ip netns` looks (`NETNS_RUN_DIR` of iproute2).
 pub const ENTRIES: &str = "/var/run/netns";
 
+/// How many links are looked at in passing.
+const SWEPT: usize = 16;
+
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryState {
@@ -58,9 +61,10 @@ pub fn look_up_entry(name: &str, netns: &NetNs) -> EntryState {
     }
 }
 
-/// Removes links of our form whose process is gone. What cannot be read or removed is left for the next run.
+/// Removes links of our form whose process is gone. What cannot be read or removed is left for the next run, and so is
+/// what is beyond the first [`SWEPT`]: an attach must not cost more the more is attached.
 pub fn sweep_entries() {
-    for path in stale_entries() {
+    for path in links().take(SWEPT).filter(|path| is_stale(path)) {
         if fs::remove_file(&path).is_ok() {
             info!("removed {}: its process is gone", path.display());
         }
@@ -70,9 +74,14 @@ pub fn sweep_entries() {
 /// The links of our form whose process is gone.
 #[must_use]
 pub fn stale_entries() -> Vec<PathBuf> {
+    links().filter(|path| is_stale(path)).collect()
+}
+
+/// All links among the entries.
+fn links() -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(ENTRIES).into_iter().flatten().flatten();
     let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
-    links.map(|entry| entry.path()).filter(|path| is_stale(path)).collect()
+    links.map(|entry| entry.path())
 }
 
 /// The number of the process that a link of our form leads to.

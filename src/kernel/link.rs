@@ -33,6 +33,7 @@ const MASTER: u16 = 10;
 const LINKINFO: u16 = 18;
 const ALIAS: u16 = 20;
 const GROUP: u16 = 27;
+const TX_QUEUES: u16 = 31;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
@@ -73,6 +74,8 @@ pub struct Link {
     pub running: bool,
     /// The largest packet in bytes.
     pub mtu: u32,
+    /// How many queues it has for sending.
+    pub queues: u32,
     /// The hardware address: six bytes for Ethernet.
     pub address: Vec<u8>,
     /// `veth`, `bridge` …; physical interfaces have none.
@@ -134,6 +137,7 @@ impl Link {
                 ALIAS => link.alias = text(value),
                 PARENT_NAME => link.device[0] = text(value),
                 PARENT_BUS => link.device[1] = text(value),
+                TX_QUEUES => link.queues = number(value).unwrap_or_default(),
                 GROUP => link.unfinished = number(value) == Some(UNFINISHED),
                 LINKINFO => link.read_info(value),
                 kind if kind & !NESTED == PROPERTIES => {

@@ -15,9 +15,11 @@ use nix::errno::Errno;
 
 use super::KernelError;
 
-/// Room for one datagram of the kernel, which fits its dumps to the reader's buffer up to this size
-/// (`netlink_dump`, net/netlink/af_netlink.c).
-const RECEIVE: usize = 32 * 1024;
+/// Room for one answer.
+const RECEIVE: usize = 16 * 1024;
+/// Room for one part of a dump: the kernel fits them to the reader's buffer up to this size (`netlink_dump`,
+/// net/netlink/af_netlink.c).
+const RECEIVE_DUMP: usize = 32 * 1024;
 /// Bytes of `struct nlmsghdr`.
 const HEADER: usize = 16;
 /// `NLMSGERR_ATTR_MSG`, include/uapi/linux/netlink.h.
@@ -248,6 +250,8 @@ impl RouteSocket {
         request: &Request,
         read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Vec<T>, KernelError> {
+        self.received.clear();
+        self.received.reserve(RECEIVE_DUMP);
         for _ in 0..DUMP_TRIES {
             self.sequence = self.sequence.wrapping_add(1);
             let sequence = self.sequence;

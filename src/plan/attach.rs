@@ -89,6 +89,7 @@ mod tests {
             direct: false,
             pipework: false,
             mtu: None,
+            queues: None,
             metric: None,
             routes: Vec::new(),
             no_default: false,

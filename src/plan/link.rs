@@ -206,6 +206,7 @@ fn veth(asked: &Attach, facts: &Facts, bridge: &Uplink, port_of: Option<IfName>)
         host_mtu: mtu.max(bridge.mtu),
         mtu,
         mac: mac(asked),
+        queues: asked.queues.unwrap_or(1),
     })
 }
 
@@ -218,7 +219,8 @@ fn on_parent(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, uplink: &Upli
         return Err(Refusal::MacOfIpvlan);
     }
     let mtu = asked.mtu.unwrap_or(uplink.mtu);
-    under_its_name(steps, facts, |ifname| Step::CreateShared { parent, ifname, sharing, mtu, mac });
+    let queues = asked.queues.unwrap_or(1);
+    under_its_name(steps, facts, |ifname| Step::CreateShared { parent, ifname, sharing, mtu, mac, queues });
     Ok(())
 }
 

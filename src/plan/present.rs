@@ -25,6 +25,8 @@ pub struct Present {
     pub mac: Option<Mac>,
     /// Its largest packet in bytes.
     pub mtu: u32,
+    /// How many queues it has for sending.
+    pub queues: u32,
     /// The addresses that somebody has set, in the kernel's order.
     pub addresses: Vec<OwnAddress>,
     /// The default routes over it, the preferred ones first.
@@ -87,6 +89,9 @@ pub fn differences(asked: &Attach, facts: &Facts, present: &Present) -> Vec<Diff
     }
     if let Some(mtu) = asked.mtu {
         compare("the MTU", present.mtu.to_string(), mtu.to_string());
+    }
+    if let (Some(queues), "veth" | "macvlan" | "ipvlan") = (asked.queues, present.kind.as_str()) {
+        compare("the number of queues", present.queues.to_string(), queues.to_string());
     }
     if let Some(host_ifname) = &asked.host_ifname {
         compare("the host's end", list(present.host_ifname.as_ref()), host_ifname.to_string());

@@ -155,6 +155,7 @@ impl Present {
             },
             direct: nic.is_some(),
             mtu: Some(self.mtu),
+            queues: Some(self.queues).filter(|queues| *queues > 0),
             metric: self.metric(),
             routes: self.further_routes(),
             no_default: false,

@@ -227,6 +227,7 @@ mod tests {
             table,
             lease_limit: None,
             probe: None,
+            queues: None,
             announce: 1,
             no_dad: false,
             enable_ipv6: false,

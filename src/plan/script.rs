@@ -89,9 +89,9 @@ impl<'a> Script<'a> {
                 quote(name.as_str()),
                 if *filtering { " vlan_filtering 1" } else { "" },
             ),
-            Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, .. } => format!(
-                "ip link add name {} mtu {host_mtu} numtxqueues 1 numrxqueues 1{} up type veth \
-                 peer name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1",
+            Step::CreateVeth { host_ifname, bridge, ifname, host_mtu, mtu, mac, queues, .. } => format!(
+                "ip link add name {} mtu {host_mtu} numtxqueues {queues} numrxqueues {queues}{} up type veth \
+                 peer name {} netns {netns} mtu {mtu}{} numtxqueues {queues} numrxqueues {queues}",
                 quote(host_ifname.as_str()),
                 bridge
                     .as_ref()
@@ -111,8 +111,9 @@ impl<'a> Script<'a> {
                 quote(parent.as_str()),
                 quote(name.as_str())
             ),
-            Step::CreateShared { parent, ifname, sharing, mtu, mac } => format!(
-                "ip link add link {} name {} netns {netns} mtu {mtu}{} numtxqueues 1 numrxqueues 1 type {} mode {}",
+            Step::CreateShared { parent, ifname, sharing, mtu, mac, queues } => format!(
+                "ip link add link {} name {} netns {netns} mtu {mtu}{} numtxqueues {queues} numrxqueues {queues} \
+                 type {} mode {}",
                 quote(parent.as_str()),
                 quote(ifname.as_str()),
                 mac_words(*mac),

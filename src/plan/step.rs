@@ -59,6 +59,8 @@ pub enum Step {
         mtu: u32,
         /// The MAC address of the target's end.
         mac: Option<Mac>,
+        /// How many queues each way both ends have.
+        queues: u32,
     },
     /// Put a bridge port into a VLAN, untagged.
     SetPortVlan {
@@ -97,6 +99,8 @@ pub enum Step {
         mtu: u32,
         /// Its MAC address.
         mac: Option<Mac>,
+        /// How many queues each way it has.
+        queues: u32,
     },
     /// Create a child of an IP over InfiniBand interface in the target, down.
     CreateIpoib {

@@ -34,6 +34,8 @@ pub struct Attach {
     pub pipework: bool,
     /// The largest packet in bytes, instead of the uplink's.
     pub mtu: Option<u32>,
+    /// How many queues each way an interface that is made is to have, instead of one.
+    pub queues: Option<u32>,
     /// The metric of the routes, instead of the kernel's own.
     pub metric: Option<u32>,
     /// Routes besides the default route.
