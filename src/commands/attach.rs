@@ -49,14 +49,14 @@ pub fn attach(words: &AttachWords, quiet: bool) -> Result<(), Error> {
         }
     }
     let steps = plan::attach(&words.attach, &facts)?;
-    if !quiet {
-        checkup::warning(&facts, &mut machine).iter().for_each(report::tell);
-    }
+    let warning = if quiet { None } else { checkup::warning(&facts, &mut machine) };
     if words.dry_run {
+        warning.iter().for_each(report::tell);
         return report::planned(&steps, &Script::new(&steps, &facts, &namespace_path(&target)), words.json);
     }
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     carry_out(words, (&target, &facts), &steps, &mut machine, &held, quiet)?;
+    warning.iter().for_each(report::tell);
     // The process ends here, and the kernel closes everything at once, faster than we can one by one.
     std::mem::forget((machine, held, turn));
     std::mem::forget((target, home));

@@ -56,11 +56,10 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
         .map_err(|error| Error::kernel("setting lo up in the new namespace", error))?;
     let facts = observe(&words.attach, &target, &mut machine)?;
     let steps = plan::attach(&words.attach, &facts)?;
-    if !quiet {
-        checkup::warning(&facts, &mut machine).iter().for_each(report::tell);
-    }
+    let warning = if quiet { None } else { checkup::warning(&facts, &mut machine) };
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;
+    warning.iter().for_each(report::tell);
     let code = supervise(&program, words, (&target.netns, &home), held.before());
     for left in left(&script, armed.take_back(&mut machine)) {
         report::tell(&left);
