@@ -185,12 +185,11 @@ impl RouteSocket {
         while outcome.is_none() {
             self.receive(&mut |answer| {
                 if answer.sequence == sequence && outcome.is_none() {
-                    outcome = Some(match answer.message_type {
-                        NLMSG_ERROR => Err(answer.error().unwrap_or_else(|| Errno::EBADMSG.into())),
-                        _ => {
-                            each(answer.payload);
-                            Ok(())
-                        }
+                    outcome = Some(if answer.message_type == NLMSG_ERROR {
+                        Err(answer.error().unwrap_or_else(|| Errno::EBADMSG.into()))
+                    } else {
+                        each(answer.payload);
+                        Ok(())
                     });
                 }
             })?;
