@@ -2,7 +2,7 @@
 //! is mended.
 mod support;
 
-use support::{Container, World, json, until};
+use support::{Container, Ovs, World, json, until};
 
 /// What was found, as `CHECK SUBJECT`, hints with their word in front.
 #[track_caller]
@@ -213,4 +213,22 @@ fn names_of_containers_steer_nothing() {
     a.sh("ip link set 'a;$(id)' name \"$(printf 'a\\033[2J')\"").ok();
     let said = world.line("doctor").stdout + &world.line("doctor --json").stdout;
     assert!(said.contains("mtu") && !said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn a_port_of_open_vswitch() {
+    let world = World::new();
+    let ovs = Ovs::new(&world);
+    ovs.bridge("ovs0", "10.9.9.9/24");
+    let container = world.container();
+    world.line(&format!("ovs0 -l h1 {} 10.0.0.2/24@10.0.0.1 @10", container.target())).ok();
+    let target = container.target();
+    // That the bridge's own interface is down keeps nothing from being switched.
+    world.ip("link set ovs0 down");
+    assert_eq!(found(&world, ""), [format!("gateway_silent {target} eth1")]);
+    world.sh("ip link set ovs0 up").ok();
+    ovs.vsctl("set port ovs0 tag=10").ok();
+    world.ip("addr add 10.0.0.1/24 dev ovs0");
+    world.line(&format!("wait {target} --for gateway --timeout 20")).ok();
+    assert_eq!(found(&world, ""), [""; 0]);
 }

@@ -71,10 +71,9 @@ fn attach_to(
         session.imagined.enrich(&words.attach, &mut facts);
     }
     let steps = plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, machine))?;
-    if !voice.quiet {
-        checkup::warning(&facts, machine).iter().for_each(|warning| voice.tell(warning));
-    }
+    let warning = if voice.quiet { None } else { checkup::warning(&facts, machine) };
     if words.dry_run {
+        warning.iter().for_each(|warning| voice.tell(warning));
         session.imagined.learn(&steps, &facts);
         return report::planned(
             &steps,
@@ -85,6 +84,7 @@ fn attach_to(
     }
     let held = session.hold()?;
     carry_out(words, (target, &facts), &steps, machine, held, voice)?;
+    warning.iter().for_each(|warning| voice.tell(warning));
     session.end_turn(turn);
     Ok(())
 }

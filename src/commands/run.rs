@@ -59,11 +59,10 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let facts = observe(&words.attach, &target, &mut machine)?;
     let steps =
         plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, &mut machine))?;
-    if !quiet {
-        checkup::warning(&facts, &mut machine).iter().for_each(report::tell);
-    }
+    let warning = if quiet { None } else { checkup::warning(&facts, &mut machine) };
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;
+    warning.iter().for_each(report::tell);
     let code = supervise(&program, words, (&target.netns, &home), held.before());
     for left in left(&script, armed.take_back(&mut machine)) {
         report::tell(&left);

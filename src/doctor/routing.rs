@@ -18,7 +18,7 @@ fn silent(facts: &Facts) -> Vec<Finding> {
     for attachment in facts.asked() {
         let uplink = attachment.uplink.and_then(|index| facts.link(index));
         // These have findings of their own.
-        if uplink.is_some_and(|uplink| !uplink.up || facts.is_isolated(uplink)) {
+        if uplink.is_some_and(|uplink| (uplink.asked && !uplink.up) || facts.is_isolated(uplink)) {
             continue;
         }
         let is_host = |gateway| {

@@ -147,7 +147,7 @@ impl RouteSocket {
         let mut outcomes = vec![Outcome::Done; requests.len()];
         let mut finished = requests.is_empty();
         while !finished {
-            let read = self.receive(|answer| {
+            let read = self.receive(&mut |answer| {
                 let place = answer.sequence.wrapping_sub(first) as usize;
                 let outcome = outcomes.get_mut(place).filter(|_| answer.message_type == NLMSG_ERROR);
                 if let (Some(outcome), Some(error)) = (outcome, answer.error()) {
@@ -184,6 +184,13 @@ impl RouteSocket {
     /// # Errors
     /// The kernel's refusal: `ENODEV`, `ENETUNREACH` … say that it does not exist.
     pub fn ask<T>(&mut self, request: &Request, read: impl Fn(&[u8]) -> T) -> Result<T, KernelError> {
+        let mut outcome = None;
+        self.ask_once(request, &mut |payload| outcome = Some(read(payload)))?;
+        outcome.ok_or(Errno::EBADMSG.into())
+    }
+
+    /// One question. Apart from [`Self::ask`], which is compiled for each kind of thing.
+    fn ask_once(&mut self, request: &Request, each: &mut dyn FnMut(&[u8])) -> Result<(), KernelError> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         let mut bytes = Vec::with_capacity(HEADER + request.payload.len() + 4);
@@ -191,12 +198,14 @@ impl RouteSocket {
         self.send(&bytes)?;
         let mut outcome = None;
         while outcome.is_none() {
-            self.receive(|answer| {
+            self.receive(&mut |answer| {
                 if answer.sequence == sequence && outcome.is_none() {
-                    outcome = match answer.message_type {
-                        NLMSG_ERROR => Some(Err(answer.error().unwrap_or_else(|| Errno::EBADMSG.into()))),
-                        _ => Some(Ok(read(answer.payload))),
-                    };
+                    outcome = Some(if answer.message_type == NLMSG_ERROR {
+                        Err(answer.error().unwrap_or_else(|| Errno::EBADMSG.into()))
+                    } else {
+                        each(answer.payload);
+                        Ok(())
+                    });
                 }
             })?;
         }
@@ -225,7 +234,7 @@ impl RouteSocket {
                 let sequence = first.wrapping_add(u32::try_from(i).unwrap_or_default());
                 let mut outcome = None;
                 while outcome.is_none() {
-                    self.receive(|answer| {
+                    self.receive(&mut |answer| {
                         if answer.sequence == sequence && outcome.is_none() {
                             outcome = Some(match answer.message_type {
                                 NLMSG_ERROR => Err(answer.error().unwrap_or_else(|| Errno::EBADMSG.into())),
@@ -253,32 +262,37 @@ impl RouteSocket {
         self.received.clear();
         self.received.reserve(RECEIVE_DUMP);
         for _ in 0..DUMP_TRIES {
-            self.sequence = self.sequence.wrapping_add(1);
-            let sequence = self.sequence;
-            let mut bytes = Vec::new();
-            request.emit(sequence, NLM_F_DUMP, &mut bytes);
-            self.send(&bytes)?;
-            let (mut found, mut done, mut interrupted, mut error) = (Vec::new(), false, false, None);
-            while !done {
-                self.receive(|answer| {
-                    if answer.sequence != sequence {
-                        return;
-                    }
-                    interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
-                    match answer.message_type {
-                        NLMSG_DONE => done = true,
-                        NLMSG_ERROR => (error, done) = (answer.error(), true),
-                        _ => found.extend(read(answer.payload)),
-                    }
-                })?;
+            let mut found = Vec::new();
+            if self.dump_once(request, &mut |payload| found.extend(read(payload)))? {
+                return Ok(found);
             }
-            match error {
-                Some(error) => return Err(error),
-                None if !interrupted => return Ok(found),
-                None => debug!("the tables changed during a dump, asking again"),
-            }
+            debug!("the tables changed during a dump, asking again");
         }
         Err(Errno::EAGAIN.into())
+    }
+
+    /// One dump, and whether it is a whole one. Apart from [`Self::dump`], which is compiled for each kind of thing.
+    fn dump_once(&mut self, request: &Request, each: &mut dyn FnMut(&[u8])) -> Result<bool, KernelError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        let mut bytes = Vec::new();
+        request.emit(sequence, NLM_F_DUMP, &mut bytes);
+        self.send(&bytes)?;
+        let (mut done, mut interrupted, mut error) = (false, false, None);
+        while !done {
+            self.receive(&mut |answer| {
+                if answer.sequence != sequence {
+                    return;
+                }
+                interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
+                match answer.message_type {
+                    NLMSG_DONE => done = true,
+                    NLMSG_ERROR => (error, done) = (answer.error(), true),
+                    _ => each(answer.payload),
+                }
+            })?;
+        }
+        error.map_or(Ok(!interrupted), Err)
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), KernelError> {
@@ -296,7 +310,7 @@ impl RouteSocket {
 
     /// Reads one datagram. A failed read is tried once more: what was asked for has been done or refused by
     /// then, and giving up on the answer would leave that unknown.
-    fn receive(&mut self, mut each: impl FnMut(&Answer<'_>)) -> Result<(), KernelError> {
+    fn receive(&mut self, each: &mut dyn FnMut(&Answer<'_>)) -> Result<(), KernelError> {
         let mut failed = false;
         loop {
             self.received.clear();

@@ -3,32 +3,31 @@
 //! IO. It changes nothing but what the kernel remembers of neighbours that it asks, loads no module, and runs no program.
 //! Each namespace is looked into once, and only where something is attached for more than its links.
 
+mod gateways;
+mod warning;
+
 use std::collections::HashMap;
 use std::fs;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use ipnet::IpNet;
 use log::debug;
 
 use crate::census::{Owner, Place};
 use crate::doctor::{
-    self, Answer, Attachment, Card, DefaultRoute, DroppingChain, Facts, Family, Firewall, HostLink,
-    Multihomed, PortState, PortVlans,
+    Attachment, Card, DefaultRoute, DroppingChain, Facts, Family, Firewall, HostLink, Multihomed, PortState,
+    PortVlans,
 };
 use crate::error::Error;
-use crate::kernel::{self, KernelError, Link, Neighbour, Neighbours, NetNs, RouteSocket, Watch};
-use crate::machine::Machine;
+use crate::kernel::{self, KernelError, Link, Neighbours, NetNs, RouteSocket};
 use crate::phy;
-use crate::plan::{self, Found, Side, UplinkKind};
 use crate::spec::{Mark, OwnAddress, Role};
 use crate::survey::{self, Host};
 use crate::target::Target;
 
-/// How long gateways have to answer, all together: the kernel asks every second, so one question falls into it even when
-/// somebody was just asking.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(1100);
+use gateways::Pending;
+
+pub use warning::warning;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -39,16 +38,6 @@ pub enum Asked<'a> {
     Target(&'a Target),
     /// This link of the host, by its number, and what is attached to it.
     Uplink(u32),
-}
-
-/// A gateway that was asked and has not answered yet.
-struct Pending {
-    path: PathBuf,
-    inode: u64,
-    index: u32,
-    gateway: IpAddr,
-    /// Whose it is: the place in the list of attachments, and in its list of gateways.
-    of: (usize, usize),
 }
 
 /// The look around.
@@ -96,26 +85,6 @@ pub fn look(home: &NetNs, asked: Asked<'_>) -> Result<Facts, Error> {
             firewall().map_err(|error| Error::kernel("looking at the chains of the firewall", error))?;
     }
     Ok(round.facts)
-}
-
-/// What an attach says of its uplink: the first of what can be seen without looking further. A bridge's firewall is asked
-/// one question, where bridges have one at all.
-#[must_use]
-pub fn warning(facts: &plan::Facts, machine: &mut Machine<'_>) -> Option<String> {
-    of_uplink(facts, machine).or_else(|| plan::warnings(facts).into_iter().next())
-}
-
-fn of_uplink(facts: &plan::Facts, machine: &mut Machine<'_>) -> Option<String> {
-    let Found::Link(uplink) = &facts.uplink else { return None };
-    if !matches!(uplink.kind, UplinkKind::Bridge { .. } | UplinkKind::Parent) {
-        return None;
-    }
-    let link = host_link(machine.known(Side::Host, &uplink.name)?, &[]);
-    let mut is_dropped = false;
-    if link.is_bridge() {
-        (is_dropped, machine.firewall) = kernel::forward_drops_bridged();
-    }
-    doctor::warning(&link, is_dropped)
 }
 
 impl<'a> Round<'a> {
@@ -235,88 +204,6 @@ impl<'a> Round<'a> {
         let lower =
             self.links.get(&link).filter(|link| !link.lower_is_elsewhere()).and_then(|link| link.lower);
         link == index || lower == Some(index)
-    }
-
-    /// Has the kernel ask all gateways of an attachment. The answers are heard when all have been asked.
-    fn ask_gateways(
-        &mut self,
-        place: &Place<'_>,
-        index: u32,
-        socket: &mut RouteSocket,
-        neighbours: &mut Neighbours,
-        mut attachment: Attachment,
-    ) -> Result<(), KernelError> {
-        for gateway in kernel::gateways(socket, index)? {
-            let known = neighbours.find(index, gateway)?;
-            let answer = match known {
-                Neighbour::Reachable | Neighbour::Fixed => Answer::Yes,
-                _ => match neighbours.ask(index, gateway, known) {
-                    Ok(()) => Answer::No,
-                    Err(error) => {
-                        debug!("asking {gateway}: {error}");
-                        Answer::Unknown
-                    }
-                },
-            };
-            if answer == Answer::No {
-                let of = (self.facts.attachments.len(), attachment.gateways.len());
-                let (path, inode) = (place.path.to_owned(), place.netns.inode());
-                self.pending.push(Pending { path, inode, index, gateway, of });
-            }
-            attachment.gateways.push((gateway, answer));
-        }
-        self.facts.attachments.push(attachment);
-        Ok(())
-    }
-
-    /// Waits for the gateways that have not answered yet; all of them have the same time.
-    fn hear_gateways(&mut self) {
-        let end = Instant::now() + ANSWERS_WITHIN;
-        for pending in std::mem::take(&mut self.pending) {
-            let answer = self.hear(&pending, end).unwrap_or_else(|error| {
-                debug!("waiting for {}: {error}", pending.gateway);
-                Answer::Unknown
-            });
-            let attachment = self.facts.attachments.get_mut(pending.of.0);
-            if let Some(entry) = attachment.and_then(|attachment| attachment.gateways.get_mut(pending.of.1)) {
-                entry.1 = answer;
-            }
-        }
-    }
-
-    fn hear(&self, pending: &Pending, end: Instant) -> Result<Answer, KernelError> {
-        let opened;
-        let netns = match self.asked {
-            Asked::Target(target) if target.netns.inode() == pending.inode => &target.netns,
-            _ => {
-                opened = NetNs::open(&pending.path)?;
-                &opened
-            }
-        };
-        // The number of a process can have come to mean another one.
-        if netns.inode() != pending.inode {
-            return Ok(Answer::Unknown);
-        }
-        let open = || Ok::<_, KernelError>((Watch::open()?.with_gateways()?, Neighbours::open()?));
-        let (watch, mut neighbours) = netns.enter(self.home, open)??;
-        let mut given_up = false;
-        loop {
-            let known = neighbours.find(pending.index, pending.gateway)?;
-            match known {
-                Neighbour::Reachable | Neighbour::Fixed => return Ok(Answer::Yes),
-                Neighbour::Silent if given_up => return Ok(Answer::No),
-                // Somebody else's question came to its end just now.
-                Neighbour::Silent => {
-                    given_up = true;
-                    neighbours.ask(pending.index, pending.gateway, known)?;
-                }
-                Neighbour::Asked | Neighbour::Stale => {}
-            }
-            if !watch.changed(Some(end), &[])? {
-                let asked = known == Neighbour::Asked;
-                return Ok(if asked { Answer::No } else { Answer::Unknown });
-            }
-        }
     }
 
     /// The default routes of a container, and the interfaces whose answers may be dropped.
