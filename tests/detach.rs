@@ -111,7 +111,7 @@ fn one_of_several() {
     let container = container_with_routes(&world);
     let target = container.target();
     for ifname in ["eth1", "eth2", "eth3"] {
-        world.line(&format!("br0 -i {ifname} {target} 10.0.0.{}/24", &ifname[3..])).ok();
+        world.line(&format!("br0 -i {ifname} {target} 10.0.0.1{}/24", &ifname[3..])).ok();
     }
     let before = snapshot(&world, &[&container]);
     let said = world.line(&format!("detach {target}")).refused(1);

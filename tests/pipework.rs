@@ -197,14 +197,14 @@ fn waiting_inside_ends_with_the_carrier() {
         let container = world.container();
         world.sh(&format!("ln -sf {RPIPE} /run/rpipe; ln -sf {RPIPE} /run/pipework")).ok();
         let name = if called == Called::Rpipe { "rpipe" } else { "pipework" };
-        for words in ["", "-i eth2"] {
+        for (words, address) in [("", "10.0.0.2/24"), ("-i eth2", "10.0.0.3/24")] {
             let mut waiting = container
                 .command(format!("/run/{name}"))
                 .arg("--wait")
                 .args(words.split_whitespace())
                 .spawn()
                 .unwrap();
-            let line = format!("br0 {words} {} 10.0.0.2/24", container.target());
+            let line = format!("br0 {words} {} {address}", container.target());
             world.called(called, &line).ok();
             assert!(waiting.wait().unwrap().success(), "{called:?} {words}");
         }
