@@ -73,7 +73,9 @@ fn attach_to(
     let steps = plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, machine))?;
     let warning = if voice.quiet { None } else { checkup::warning(&facts, machine) };
     if words.dry_run {
-        warning.iter().for_each(|warning| voice.tell(warning));
+        if let Some(warning) = &warning {
+            voice.tell(warning);
+        }
         session.imagined.learn(&steps, &facts);
         return report::planned(
             &steps,
@@ -84,7 +86,9 @@ fn attach_to(
     }
     let held = session.hold()?;
     carry_out(words, (target, &facts), &steps, machine, held, voice)?;
-    warning.iter().for_each(|warning| voice.tell(warning));
+    if let Some(warning) = &warning {
+        voice.tell(warning);
+    }
     session.end_turn(turn);
     Ok(())
 }

@@ -4,13 +4,16 @@
 //! container has died. What `ip netns add` makes is a mount, what others put there may be anything: those are never
 //! touched.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use log::info;
 use nix::errno::Errno;
+use rustix::fs::{Dir, Mode, OFlags};
 
 use super::{KernelError, NetNs};
 
@@ -31,7 +34,7 @@ pub enum EntryState {
     Foreign,
 }
 
-fn path(name: &str) -> PathBuf {
+fn path(name: impl AsRef<Path>) -> PathBuf {
     Path::new(ENTRIES).join(name)
 }
 
@@ -78,10 +81,14 @@ pub fn stale_entries() -> Vec<PathBuf> {
 }
 
 /// All links among the entries.
+///
+/// Not by the standard library: its directories get their memory from musl's allocator, which asks the kernel for some
+/// first, and every attach comes by here.
 fn links() -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(ENTRIES).into_iter().flatten().flatten();
-    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
-    links.map(|entry| entry.path())
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(ENTRIES, flags, Mode::empty()).and_then(Dir::new);
+    let links = directory.into_iter().flatten().flatten().filter(|entry| entry.file_type().is_symlink());
+    links.map(|entry| path(OsStr::from_bytes(entry.file_name().to_bytes())))
 }
 
 /// The number of the process that a link of our form leads to.

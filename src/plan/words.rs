@@ -65,6 +65,7 @@ impl Step {
 
 /// What is tried, in the words of an error message and of `-v`.
 impl fmt::Display for Step {
+    #[expect(clippy::too_many_lines, reason = "a table: one line a step")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LinkNamespace { entry, .. } => write!(f, "linking the namespace as /var/run/netns/{entry}"),
