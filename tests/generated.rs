@@ -68,6 +68,7 @@ fn page(command: &Command, names: &[String]) -> String {
                 let text = first.to_uppercase() + rest;
                 write!(page, ".SH \"EXIT STATUS\"\n{}\n", escaped(&text)).unwrap();
             }
+            "A file" => write!(page, ".SH \"A FILE\"\n.EX\n{}\n.EE\n", escaped(&text)).unwrap(),
             _ => panic!("no section of a man page is made of {heading:?}"),
         }
     }
@@ -120,6 +121,8 @@ fn written(name: &str) -> (&'static str, Vec<&'static str>) {
         "rpipe-detach" => ("", vec![include_str!("../man/written/json_detach.roff"), around]),
         "rpipe-list" => ("", vec![include_str!("../man/written/json_list.roff"), around]),
         "rpipe-gc" => ("", vec![include_str!("../man/written/json_gc.roff"), around]),
+        "rpipe-doctor" => ("", vec![include_str!("../man/written/json_doctor.roff"), around]),
+        "rpipe-batch" => ("", vec![include_str!("../man/written/json_batch.roff"), around]),
         "rpipe-run" => ("", vec![include_str!("../man/written/logging.roff")]),
         "rpipe-completions" => ("", Vec::new()),
         _ => ("", vec![around]),
