@@ -260,7 +260,8 @@ fn when_stp_is_done() {
     // It asks in earnest, and only when the question can get through.
     container.sh("echo 1 >/proc/sys/net/ipv6/conf/default/accept_dad").ok();
     remembers(&neighbour, &ips);
-    world.line(&format!("br0 -l h1 {} 10.0.0.2/24,fd00::2/64", container.target())).ok();
+    // It says why it takes so long.
+    world.line(&format!("-q br0 -l h1 {} 10.0.0.2/24,fd00::2/64", container.target())).ok();
     assert_eq!(world.link("h1")["linkinfo"]["info_slave_data"]["state"], "forwarding");
     learns(&neighbour, &container, &ips);
 

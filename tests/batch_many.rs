@@ -78,11 +78,10 @@ fn each_line_costs_the_same() {
     world.sh("ip link add br0 type bridge; ip link set br0 up").ok();
     let pids = containers(&world, 60);
     let lines = |pids: &[String], what: &str| {
-        let line =
-            |(n, pid): (usize, &String)| what.replace("PID", pid).replace("NUMBER", &(n + 2).to_string());
-        pids.iter().enumerate().map(line).collect::<Vec<_>>().concat()
+        let line = |pid: &String| what.replace("PID", pid).replace("NUMBER", pid);
+        pids.iter().map(line).collect::<Vec<_>>().concat()
     };
-    let attach = "br0 pid:PID 10.0.0.NUMBER/24@10.0.0.1\n";
+    let attach = "br0 pid:PID 10.0.0.NUMBER/16@10.0.255.254\n";
     let (few, many) = pids.split_at(10);
     let of_few = traced(&world, "trace=all", &lines(few, attach));
     let of_many = traced(&world, "trace=all", &lines(many, attach));

@@ -65,6 +65,7 @@ fn an_ipv6_address_that_was_refused() {
     assert_eq!(found(&world, ""), [""; 0]);
     // The other does not answer for it by an attachment that rpipe knows of.
     world.ip("addr add fd00::9/64 dev br0 nodad");
+    a.sh("for name in all eth1; do echo 1 >/proc/sys/net/ipv6/conf/$name/accept_dad; done").ok();
     a.ip("addr add fd00::9/64 dev eth1");
     until("the kernel has found out", || !a.run("ip -6 addr show dev eth1 dadfailed").ok().is_empty());
     let said = world.line(&format!("doctor {}", a.target())).stdout;

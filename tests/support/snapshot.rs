@@ -97,6 +97,10 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+            // A set, in the order in which the names came.
+            if let Some(Value::Array(names)) = map.get_mut("altnames") {
+                names.sort_by_key(ToString::to_string);
+            }
             map.values_mut().for_each(strip);
         }
         Value::Array(list) => {
