@@ -12,6 +12,8 @@ use support::{Ovs, World};
 /// What the examples find: bridges, an interface on a network, a card, two containers, a process.
 const STAGE: &str = r"
 mkdir -p /run/bin
+cd /run
+echo br0 test01 192.168.0.7/24 >lab.rpipe
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 ln -s RPIPE /run/bin/rpipe
 ip link add br0 type bridge
@@ -59,9 +61,10 @@ fn run(world: &World, line: &str) -> (i32, String) {
         "timeout 60 "
     };
     let mut command = world.command("sh");
-    command
-        .env("LINE", &line)
-        .args(["-c", &format!("export PATH=/run/bin:$PATH; exec 2>&1; {limit}{shell} -c \"$LINE\"")]);
+    command.env("LINE", &line).args([
+        "-c",
+        &format!("cd /run; export PATH=/run/bin:$PATH; exec 2>&1; {limit}{shell} -c \"$LINE\""),
+    ]);
     let output = support::finish(&mut command);
     (output.code(), output.stdout)
 }
@@ -122,7 +125,7 @@ fn check(chosen: impl Fn(&str) -> bool) {
         let mut args = Vec::new();
         if about.iter().any(|verb| example.starts_with(&format!("rpipe {verb}"))) {
             let target = if example.contains("pid:4711") { "pid:4711" } else { "test01" };
-            args.push(format!("br0 {target} 192.168.0.123/24"));
+            args.push(format!("br0 {target} 192.168.0.123/24@192.168.0.1"));
             if ["eth2", "--all"].iter().any(|word| example.contains(word)) {
                 args.push(format!("br0 -i eth2 {target} 10.1.0.2/24"));
             }

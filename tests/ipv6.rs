@@ -120,7 +120,8 @@ fn a_mac_address_that_somebody_has_is_noticed_where_it_counts() {
         .ok();
     let before = snapshot(&world, &[&container]);
     let said = world.line(&format!("br0 {} fd00::2/64 {HOLDER}", container.target())).refused(1);
-    assert!(said.contains("IPv6 was switched off") && said.contains("MAC address"), "{said}");
+    // Before the address comes, or after it.
+    assert!(said.contains("switched off") && said.contains("MAC address"), "{said}");
     assert_same(&before, &snapshot(&world, &[&container]), &said);
 }
 
@@ -132,7 +133,7 @@ fn without_a_carrier_it_is_not_waited_for() {
     let container = asking(&world, 1);
     container.sh("echo 30 >/proc/sys/net/ipv6/conf/default/dad_transmits").ok();
     let start = std::time::Instant::now();
-    world.line(&format!("card {} 10.0.0.2/24,fd00::2/64", container.target())).ok();
+    world.line(&format!("-q card {} 10.0.0.2/24,fd00::2/64", container.target())).ok();
     assert!(start.elapsed().as_secs() < 20, "as long as asking would have taken");
     assert!(has(&container.link("eth1"), "fd00::2", "tentative"));
 }

@@ -126,8 +126,8 @@ fn without_the_program_a_bridge_is_not_taken_for_a_parent() {
     };
     // Where Open vSwitch was never started, a tap is somebody else's, with the program and without.
     let container = container_with_routes(&world);
-    without(&container, "tap0").ok();
-    world.line(&format!("tap0 -i eth2 {} 10.2.0.2/24", container.target())).ok();
+    without(&container, "-q tap0").ok();
+    world.line(&format!("-q tap0 -i eth2 {} 10.2.0.2/24", container.target())).ok();
     assert_eq!(container.link("eth1")["linkinfo"]["info_kind"], "macvlan");
 
     // In the userspace datapath a bridge is a tap to the kernel.
@@ -285,7 +285,7 @@ fn two_programs_wire_a_port_and_none_a_card() {
     let world = World::new();
     let ovs = Ovs::new(&world);
     ovs.bridge("ovs0", "10.0.0.1/24");
-    world.sh("ip link add card type veth peer name other; ip link set card up").ok();
+    world.sh("ip link add card type veth peer name other; ip link set card up; ip link set other up").ok();
     let container = world.container();
     let programs = |line: &str| {
         let (output, trace) = world.strace(&["-e", "trace=execve"], &words(line));

@@ -13,7 +13,7 @@ use support::{Docker, World};
 const TYPED: [&str; 6] = [
     "rpipe br0 web 192.168.0.123/24@192.168.0.1",
     "rpipe br0 web 192.168.0.123/24@192.168.0.1",
-    "rpipe br0 db 192.168.0.124",
+    "rpipe br0 db 192.168.0.123/24",
     "rpipe eth0 db 10.1.0.2/24,fd00:1::2/64",
     "rpipe list",
     "rpipe detach web",

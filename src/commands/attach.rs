@@ -269,6 +269,9 @@ fn remedy(step: &Step, error: &KernelError) -> Option<&'static str> {
         (Step::AddRule { .. }, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT) => {
             Some("the running kernel has no policy routing, which --table needs")
         }
+        (Step::AddAddress { net, .. }, Errno::EACCES) if net.addr().is_ipv6() => Some(
+            "IPv6 was switched off on it: by a setting, or by the kernel because another host has the same MAC address",
+        ),
         (Step::AddAddress { .. }, Errno::EADDRINUSE) => {
             Some("another ipvlan on the same uplink has it: choose another address")
         }
