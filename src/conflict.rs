@@ -6,14 +6,13 @@
 //! enters those that it wires, are each asked one question. What an attachment says is believed only with the kernel's
 //! word for it: a container may have lost an address since.
 
-use std::fs;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use log::{debug, info};
 use nix::errno::Errno;
 
-use crate::kernel::{self, ENTRIES, KernelError, Link, NetNs, RouteSocket};
+use crate::kernel::{self, KernelError, Link, NetNs, RouteSocket};
 use crate::machine::Machine;
 use crate::plan::{Conflict, Found, Holder, Side, Stale, Uplink, UplinkKind, VlanLink, claims};
 use crate::spec::{Attach, Claim, IfName, Mark, Role, Vlan};
@@ -270,15 +269,15 @@ fn in_namespaces(
             conflicts.push(Conflict { ip, holder: Holder::Attachment { target, ifname, doubt: None } });
         }
     }
-    for entry in fs::read_dir(ENTRIES).into_iter().flatten().flatten() {
-        let found = home.sibling(&entry.path()).and_then(|netns| {
+    for (path, _) in kernel::entries() {
+        let found = home.sibling(&path).and_then(|netns| {
             if netns.is(machine.netns) {
                 return Ok(Vec::new());
             }
             let mut socket = netns.enter(home, RouteSocket::open)??;
             on_parent(ips, parent, home, &mut socket)
         });
-        let name = || entry.file_name().to_string_lossy().into_owned();
+        let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match found {
             Ok(found) => conflicts.extend(found.into_iter().map(|(ip, link)| Conflict {
                 ip,

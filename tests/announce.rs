@@ -266,7 +266,7 @@ fn when_stp_is_done() {
     learns(&neighbour, &container, &ips);
 
     // What is not wanted is not waited for.
-    let line = format!("br0 -i eth2 -l h2 --no-announce --no-dad {} fd00::3/64", container.target());
+    let line = format!("-q br0 -i eth2 -l h2 --no-announce --no-dad {} fd00::3/64", container.target());
     world.line(&line).ok();
     assert_eq!(world.link("h2")["linkinfo"]["info_slave_data"]["state"], "listening");
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 use nix::errno::Errno;
-use rustix::fs::{Dir, Mode, OFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 
 use super::{KernelError, NetNs};
 
@@ -81,14 +81,22 @@ pub fn stale_entries() -> Vec<PathBuf> {
 }
 
 /// All links among the entries.
+fn links() -> impl Iterator<Item = PathBuf> {
+    entries().filter(|(_, kind)| kind.is_symlink()).map(|(path, _)| path)
+}
+
+/// All entries, with what they are.
 ///
 /// Not by the standard library: its directories get their memory from musl's allocator, which asks the kernel for some
 /// first, and every attach comes by here.
-fn links() -> impl Iterator<Item = PathBuf> {
+pub fn entries() -> impl Iterator<Item = (PathBuf, FileType)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(ENTRIES, flags, Mode::empty()).and_then(Dir::new);
-    let links = directory.into_iter().flatten().flatten().filter(|entry| entry.file_type().is_symlink());
-    links.map(|entry| path(OsStr::from_bytes(entry.file_name().to_bytes())))
+    let entries = directory.into_iter().flatten().flatten();
+    let named =
+        entries.map(|entry| (path(OsStr::from_bytes(entry.file_name().to_bytes())), entry.file_type()));
+    // Itself and the one above.
+    named.filter(|(_, kind)| !kind.is_dir())
 }
 
 /// The number of the process that a link of our form leads to.

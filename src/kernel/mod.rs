@@ -38,7 +38,7 @@ pub use create::{
 };
 pub use elsewhere::{addresses_elsewhere, link_elsewhere};
 pub use entry::{
-    ENTRIES, EntryState, link_entry, look_up_entry, process_of_entry, stale_entries, sweep_entries,
+    ENTRIES, EntryState, entries, link_entry, look_up_entry, process_of_entry, stale_entries, sweep_entries,
     unlink_entry,
 };
 pub use error::KernelError;

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::stat::{Mode, fstat, stat};
+use nix::sys::stat::{fstat, stat};
 use nix::sys::statfs::{FsType, fstatfs};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::fcntl_dupfd_cloexec;
 
 use super::KernelError;
 
@@ -28,13 +30,18 @@ pub struct NetNs {
     id: (u64, u64),
 }
 
+/// The C library asks the kernel a second time to close it when another program is started.
+fn opened(path: &Path, flags: OFlags) -> std::io::Result<File> {
+    Ok(rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
 impl NetNs {
     /// The namespace this process is in.
     ///
     /// # Errors
     /// When `/proc` is not mounted.
     pub fn own() -> Result<Self, KernelError> {
-        Self::trusted(File::open(OWN)?)
+        Self::trusted(opened(Path::new(OWN), OFlags::RDONLY)?)
     }
 
     /// A namespace by path: a bind mount as `ip netns` makes it, or `/proc/PID/ns/net`.
@@ -44,12 +51,12 @@ impl NetNs {
     /// # Errors
     /// `ENOENT` and its like when there is nothing, `EINVAL` when it is no namespace.
     pub fn open(path: &Path) -> Result<Self, KernelError> {
-        let handle = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        let handle = opened(path, OFlags::PATH)?;
         if fstatfs(&handle)?.filesystem_type() != NSFS {
             return Err(Errno::EINVAL.into());
         }
-        let file = File::open(format!("/proc/self/fd/{}", handle.as_raw_fd()))?;
-        Self::from_file(file)
+        let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+        Self::from_file(opened(Path::new(&path), OFlags::RDONLY)?)
     }
 
     /// A namespace by an open descriptor of its file.
@@ -88,8 +95,7 @@ impl NetNs {
     /// `ENOENT` and its like when there is nothing, `EINVAL` when it is no namespace.
     pub fn sibling(&self, path: &Path) -> Result<Self, KernelError> {
         // Not blocking: a pipe would wait for a writer.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let sibling = Self::trusted(open(path, flags, Mode::empty())?.into())?;
+        let sibling = Self::trusted(opened(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?)?;
         if sibling.id.0 == self.id.0 { Ok(sibling) } else { Err(Errno::EINVAL.into()) }
     }
 
@@ -103,7 +109,7 @@ impl NetNs {
     /// `EWOULDBLOCK` when it does not get its turn in time.
     pub fn lock(&self, limit: Duration, give_up: impl Fn() -> bool) -> Result<Flock<File>, KernelError> {
         let end = Instant::now() + limit;
-        let mut file = self.file.try_clone()?;
+        let mut file = File::from(fcntl_dupfd_cloexec(&self.file, 0).map_err(std::io::Error::from)?);
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => return Ok(lock),
