@@ -20,6 +20,10 @@ use crate::spec::{Attach, Claim, IfName, Mark, Role, Vlan};
 /// How long somebody else may take to give an address to a macvlan, before it is done all the same.
 const TURN: Duration = Duration::from_secs(5);
 
+/// How often a holder is looked at again before it is believed, and how long after.
+const LOOKS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// What is asked for, and what was seen of its uplink.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
@@ -63,7 +67,7 @@ pub fn look(
             continue;
         }
         let (Some(port), Some(claim)) = (known.holder, claim_to(*ip)) else { continue };
-        match verify(claim, &port, place, &network, machine) {
+        match verify_patiently(claim, &port, place, &network, machine) {
             Verdict::Ours => {}
             Verdict::Held(holder) => conflicts.push(Conflict { ip: *ip, holder }),
             Verdict::Stale => {
@@ -147,6 +151,26 @@ enum Verdict {
     Held(Holder),
     /// The address is gone.
     Stale,
+}
+
+/// The same as [`verify`], but not over-hasty with a no: a container that was started anew finds its last life still
+/// there for a moment, while the kernel takes its namespace apart, and nobody tells when that is over.
+fn verify_patiently(
+    claim: &Claim,
+    port: &Link,
+    place: &Place<'_>,
+    network: &Network,
+    machine: &mut Machine<'_>,
+) -> Verdict {
+    let mut verdict = verify(claim, port, place, network, machine);
+    for _ in 0..LOOKS {
+        if !matches!(verdict, Verdict::Held(_)) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        verdict = verify(claim, port, place, network, machine);
+    }
+    verdict
 }
 
 /// Looks at what the host's end with the claim leads to.
