@@ -62,8 +62,9 @@ fn lasting(output: &str) -> String {
             let word = word.trim_end_matches(',');
             let number = word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             let mac = word.len() == 17 && word.bytes().filter(|byte| *byte == b':').count() == 5;
-            let made =
-                ["veth", "time", "40265", "netns=40265", "id="].iter().any(|start| word.starts_with(start));
+            let made = ["veth", "fe80::", "time", "40265", "netns=40265", "id="]
+                .iter()
+                .any(|start| word.starts_with(start));
             let made = made || word.contains("@if") || word.contains("/0.") || word.contains("\"veth");
             let random = number && word.len() < 7 || mac && !word.starts_with("02:") || made;
             let word = if random { "RANDOM" } else { word };
