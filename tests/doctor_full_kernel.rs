@@ -104,7 +104,7 @@ fn a_port_that_stp_keeps_closed() {
          ip link set stp0 up; ip netns add stpns",
     );
     let rpipe = |words: &str| finish(Command::new(RPIPE).args(words.split(' ')));
-    assert_eq!(rpipe("-q stp0 netns:stpns 10.0.0.2/24").code(), 0);
+    assert_eq!(rpipe("-q --no-announce stp0 netns:stpns 10.0.0.2/24").code(), 0);
     until("STP has seen the loop", || rpipe("doctor stp0").stdout.contains("b2: STP keeps it closed"));
     outside("ip link del a2; ip link set stp0 type bridge stp_state 0; ip link set b1 down");
     outside("ip link set b1 up; ip -n stpns link set eth1 down; ip -n stpns link set eth1 up");

@@ -236,10 +236,11 @@ fn a_full_disk() {
 #[test]
 #[ignore = "needs the guest's kernel"]
 fn vlans_and_dummies() {
-    let vlan = format!("card|{ADDRESSES}|@10");
-    disturb_each(&vlan, "sendto:error=ENOBUFS");
-    disturb_each("dummy0", "sendto:error=ENOBUFS");
-    kill_each(&vlan, "sendto");
+    // One address: what more of them do is seen elsewhere, and everything takes long there.
+    let vlan = "card|10.0.0.2/24@10.0.0.1|@10";
+    disturb_each(vlan, "sendto:error=ENOBUFS");
+    disturb_each("dummy0|10.0.0.2/24@10.0.0.1", "sendto:error=ENOBUFS");
+    kill_each(vlan, "sendto");
 }
 
 #[test]

@@ -233,15 +233,15 @@ fn a_vlan_that_leads_nowhere_is_told() {
     let world = World::new();
     filtering_bridge(&world);
     let container = world.container();
-    let line = |words: &str| format!("{words} br0 {} 10.0.10.2/24", container.target());
-    let output = world.line(&format!("{} @30", line("-i eth3")));
+    let line = |words: &str, n: u8| format!("{words} br0 -i eth{n} {} 10.0.10.{n}/24", container.target());
+    let output = world.line(&format!("{} @30", line("", 3)));
     assert_eq!((output.code(), output.stdout.as_str()), (0, ""), "{output:?}");
     assert!(output.stderr.contains("warning") && output.stderr.contains("VLAN 30"), "{output:?}");
-    world.line(&format!("{} @30", line("-q -i eth4"))).ok();
+    world.line(&format!("{} @30", line("-q", 4))).ok();
     // By now another port is in it.
-    world.line(&format!("{} @30", line("-i eth5"))).ok();
-    world.line(&format!("{} @10", line("-i eth6"))).ok();
-    world.called(Called::Pipework, &format!("{} @31", line("-i eth7"))).ok();
+    world.line(&format!("{} @30", line("", 5))).ok();
+    world.line(&format!("{} @10", line("", 6))).ok();
+    world.called(Called::Pipework, &format!("{} @31", line("", 7))).ok();
 }
 
 #[test]
