@@ -51,6 +51,7 @@ fn hundreds_come_and_go() {
     };
     let attaches = pids.iter().enumerate().map(attach).collect::<Vec<_>>().concat();
     let detaches = pids.iter().map(|pid| format!("detach pid:{pid}\n")).collect::<Vec<_>>().concat();
+    std::fs::write(world.path("/run/detaches"), &detaches).unwrap();
     // So few open files do not last for any that would be forgotten.
     let few = "ulimit -n 40;";
     assert_eq!(batch(&world, few, "-q", &attaches).ok(), "");
@@ -66,6 +67,16 @@ fn hundreds_come_and_go() {
     assert_eq!(count(&trace, "clone"), 0);
     let deletion = |line: &&String| line.contains("RTM_DELLINK") || line.contains("nlmsg_type=0x11 ");
     assert_eq!(trace.iter().filter(deletion).count(), 1 + pids.len());
+
+    // Where more files may be had, they are, for as long as they are needed.
+    batch(&world, "", "-q", &attaches).ok();
+    let strace = "ulimit -Sn 100; exec strace -f -qq -s 256 -o /run/trace -e trace=sendto,prlimit64";
+    finish(world.command("sh").args(["-c", &format!("{strace} {} batch -q /run/detaches", support::RPIPE)]))
+        .ok();
+    let trace = std::fs::read_to_string(world.path("/run/trace")).unwrap();
+    assert_eq!(trace.lines().filter(|line| deletion(&&(*line).to_owned())).count(), 1 + pids.len());
+    let limit = trace.lines().rfind(|line| line.contains("prlimit64")).unwrap();
+    assert!(limit.contains("{rlim_cur=100,"), "{limit}");
 
     batch(&world, "", "-q", &attaches).ok();
     assert_eq!(batch(&world, few, "-q", &detaches).ok(), "");
