@@ -9,7 +9,7 @@
  *     NAME  KIND  STDIN  BEFORE  [VARIABLE=VALUE…]  PROGRAM  [ARGUMENT…]
  *
  * In the words %p stands for the number of a process in a fresh namespace, %c for a number that never comes again, %a for
- * an address that goes with it in 10.0.0.0/16. STDIN is a file that the contestant reads, with the same replaced, or `-`.
+ * an address that goes with it in 10.0.0.0/16, %b for a digit that goes round. STDIN is a file that the contestant reads, with the same replaced, or `-`.
  * BEFORE is a shell command that prepares the namespace, untimed, or `-`. KIND is `each` or, for a program that attaches
  * all namespaces of -k at once, `all`: it reads STDIN once for each of them.
  *
@@ -79,13 +79,14 @@ static void nap(long microseconds) {
 /* Writes the word with what stands for the namespace in its places. */
 static void fill(FILE *out, const char *word, struct guest guest) {
     for (; *word; word++) {
-        if (word[0] != '%' || !strchr("pca", word[1]) || !word[1]) {
+        if (word[0] != '%' || !strchr("pcab", word[1]) || !word[1]) {
             fputc(*word, out);
             continue;
         }
         switch (*++word) {
         case 'p': fprintf(out, "%d", guest.pid); break;
         case 'c': fprintf(out, "%d", guest.count); break;
+        case 'b': fprintf(out, "%d", guest.count % 10); break;
         case 'a': fprintf(out, "10.0.%d.%d", guest.count / 250 % 250, guest.count % 250 + 2); break;
         }
     }

@@ -85,6 +85,7 @@ END {
     count("devices moved between namespaces", "rpipe", "moves", 0)
     count("dumps", "rpipe", "dumps", 0)
     fifths("many attaches, one process: last fifth against first", "rpipe-batch", 2)
+    fifths("the same of the bare messages", "floor-batch", 2)
     fifths("many attaches, a process each: last fifth against first", "rpipe", 2)
     seconds("as many detaches in one process, a container each", at["rpipe-batch-detach", "all"], 1)
     seconds("detach --all of one container with as many", \

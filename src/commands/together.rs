@@ -34,7 +34,7 @@ use super::attach::take_turn;
 use super::detach::{choose, detached, open_machine, steps, undone};
 
 /// Most containers at once, each of which is held open: about as many as one bridge has ports. In four parts, taking apart a
-/// thousand costs the kernel a fifth more, and four waits instead of one.
+/// thousand costs the kernel more, and four waits instead of one.
 const MOST: u64 = 1000;
 /// What holds a container open: its process, its namespace, the lock of that, a socket.
 const OPEN_FILES: u64 = 4;
