@@ -129,7 +129,8 @@ pub fn processes(world: &World) -> String {
 /// Nothing of a client is there: no process, no file.
 #[track_caller]
 pub fn assert_gone(world: &World, why: &str) {
-    assert_eq!(processes(world), "", "{why}");
+    // Who sees to the client has handed everything over before it ends.
+    eventually(&format!("{why}: {}", processes(world)), || processes(world).is_empty());
     assert_eq!(world.sh("find /run/rpipe -mindepth 1 2>/dev/null || true").ok(), "", "{why}");
 }
 
