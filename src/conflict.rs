@@ -67,7 +67,7 @@ pub fn look(
             continue;
         }
         let (Some(port), Some(claim)) = (known.holder, claim_to(*ip)) else { continue };
-        match verify_patiently(claim, &port, place, &network, machine) {
+        match patiently(|| verify(claim, &port, place, &network, machine)) {
             Verdict::Ours => {}
             Verdict::Held(holder) => conflicts.push(Conflict { ip: *ip, holder }),
             Verdict::Stale => {
@@ -153,22 +153,16 @@ enum Verdict {
     Stale,
 }
 
-/// The same as [`verify`], but not over-hasty with a no: a container that was started anew finds its last life still
-/// there for a moment, while the kernel takes its namespace apart, and nobody tells when that is over.
-fn verify_patiently(
-    claim: &Claim,
-    port: &Link,
-    place: &Place<'_>,
-    network: &Network,
-    machine: &mut Machine<'_>,
-) -> Verdict {
-    let mut verdict = verify(claim, port, place, network, machine);
+/// Looks once more where the answer is a no: a container that was started anew finds its last life still there for a
+/// moment, while the kernel takes its namespace apart, and nobody tells when that is over.
+fn patiently(mut look: impl FnMut() -> Verdict) -> Verdict {
+    let mut verdict = look();
     for _ in 0..LOOKS {
         if !matches!(verdict, Verdict::Held(_)) {
             break;
         }
         std::thread::sleep(PAUSE);
-        verdict = verify(claim, port, place, network, machine);
+        verdict = look();
     }
     verdict
 }

@@ -147,7 +147,7 @@ fn try_home(home: &NetNs, wanted: impl Fn(&Stray) -> bool) -> Result<bool, Kerne
     if coming.is_empty() {
         return Ok(false);
     }
-    let mut machine = Machine::open(home, home, false)?;
+    let mut machine = Machine::of_host(home)?;
     Ok(coming.iter().map(|litter| put_in_order(litter, &mut machine)).all(|failures| failures.is_empty()))
 }
 

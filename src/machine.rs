@@ -70,18 +70,16 @@ pub struct Listener {
 }
 
 impl<'a> Machine<'a> {
-    /// Opens a socket in each namespace; with `ipv6` it also reads there whether IPv6 is off.
+    /// Both sides are the host: for what is to be put in order there.
     ///
     /// # Errors
-    /// `EPERM` without privilege, `EINVAL` when `netns` is a namespace of another kind.
-    pub fn open(home: &'a NetNs, netns: &'a NetNs, ipv6: bool) -> Result<Self, KernelError> {
-        let host = RouteSocket::open()?;
-        let (target, ipv6_disabled) =
-            netns.enter(home, || (RouteSocket::open(), ipv6.then(|| kernel::ipv6_is_disabled("default"))))?;
-        Ok(Self::with(home, netns, Sockets { host, target: target?, ipv6_disabled }))
+    /// `EMFILE` and its like.
+    pub fn of_host(home: &'a NetNs) -> Result<Self, KernelError> {
+        let (host, target) = (RouteSocket::open()?, RouteSocket::open()?);
+        Ok(Self::with(home, home, Sockets { host, target, ipv6_disabled: None }))
     }
 
-    /// The same with sockets that are open.
+    /// A host and a target whose sockets are open.
     #[must_use]
     pub fn with(home: &'a NetNs, netns: &'a NetNs, sockets: Sockets) -> Self {
         let Sockets { host, target, ipv6_disabled } = sockets;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::carry::{self, Carries};
-use crate::kernel::{KernelError, Prober};
+use crate::kernel::{self, KernelError, Prober};
 use crate::machine::Machine;
 use crate::plan::Side;
 use crate::signals::Held;
@@ -91,7 +91,7 @@ fn listen(prober: &Prober, addresses: &[Ipv4Addr], time: Duration, held: &Held) 
         if let Some(arp) = heard
             && let Some(ip) = addresses.iter().find(|ip| prober.is_conflict(&arp, **ip))
         {
-            let mac = arp.mac.map(|byte| format!("{byte:02x}")).join(":");
+            let mac = kernel::hardware_address(&arp.mac);
             let does = if arp.sender == *ip { "has" } else { "is about to take" };
             let which = if addresses.len() > 1 { ip.to_string() } else { "this address".to_owned() };
             return Err(Failure::Said(format!("{mac} {does} {which} (choose another address)")));

@@ -1,7 +1,7 @@
 //! What was done, for people and for programs.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -162,14 +162,14 @@ pub fn detached(done: &[Detached], json: bool, voice: Voice<'_>) -> Result<(), E
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn listed(rows: &[Listed], json: bool, quiet: bool, colour: When) -> Result<(), Error> {
+pub fn listed(rows: &[Listed], json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if json {
-        return print_json(&rows, "listed", Voice::alone(quiet));
+        return print_json(&rows, "listed", voice);
     }
-    if rows.is_empty() && !quiet && io::stderr().is_terminal() {
-        let _ = writeln!(io::stderr(), "nothing is attached");
+    if rows.is_empty() {
+        voice.say(&"nothing is attached");
     }
-    show(&table(rows, Ink::of(colour, &io::stdout())))
+    show(&table(rows, Ink::of(voice.colour, &io::stdout())))
 }
 
 /// Tells what `gc` has done: JSON on standard output when it was asked for, else a line each on standard error.
@@ -206,14 +206,14 @@ pub fn collected(done: &[Collected], json: bool, voice: Voice<'_>) -> Result<(),
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn found(findings: &[Finding], json: bool, quiet: bool, colour: When) -> Result<(), Error> {
+pub fn found(findings: &[Finding], json: bool, voice: Voice<'_>) -> Result<(), Error> {
     if json {
-        return print_json(&findings, "found", Voice::alone(quiet));
+        return print_json(&findings, "found", voice);
     }
-    if findings.is_empty() && !quiet && io::stderr().is_terminal() {
-        let _ = writeln!(io::stderr(), "nothing wrong was found");
+    if findings.is_empty() {
+        voice.say(&"nothing wrong was found");
     }
-    show(&doctor::text(findings, Ink::of(colour, &io::stdout())))
+    show(&doctor::text(findings, Ink::of(voice.colour, &io::stdout())))
 }
 
 /// Prints a plan: as a script, or its steps as JSON.

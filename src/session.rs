@@ -92,7 +92,7 @@ impl<'h> Session<'h> {
     /// Both sides of a line; with `ipv6` it is known whether IPv6 is off in the target.
     ///
     /// # Errors
-    /// As [`Machine::open`].
+    /// `EPERM` without privilege, `EINVAL` when the target is a namespace of another kind.
     pub fn machine<'a>(
         &mut self,
         target: &'a Target,

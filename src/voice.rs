@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 
+use crate::colour::When;
 use crate::report;
 
 /// How much is told, and of which line.
@@ -10,6 +11,8 @@ use crate::report;
 pub struct Voice<'a> {
     /// Whether only errors are told.
     pub quiet: bool,
+    /// When there are colours.
+    pub colour: When,
     /// The line of a batch that is being done.
     pub line: Option<Line<'a>>,
 }
@@ -28,8 +31,8 @@ pub struct Line<'a> {
 impl Voice<'_> {
     /// For a line that stands alone.
     #[must_use]
-    pub fn alone(quiet: bool) -> Self {
-        Self { quiet, line: None }
+    pub fn alone(quiet: bool, colour: When) -> Self {
+        Self { quiet, colour, line: None }
     }
 
     /// Whether somebody listens to what went well: a person at a terminal, or whoever reads along with a batch that has no

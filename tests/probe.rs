@@ -4,7 +4,9 @@ mod support;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Container, RPIPE, World, addresses, assert_same, finish, flag, snapshot, until};
+use support::{
+    Container, RPIPE, World, addresses, assert_same, fails_as_before, finish, flag, snapshot, until,
+};
 
 /// A host on the network that rpipe knows nothing of, with an address.
 fn holder<'w>(world: &'w World, bridge: &str, address: &str) -> Container<'w> {
@@ -26,16 +28,6 @@ fn mac(container: &Container, ifname: &str) -> String {
     container.link(ifname)["address"].as_str().unwrap().to_owned()
 }
 
-/// The line must fail and change nothing; gives the line of the error.
-#[track_caller]
-fn fails(container: &Container, before: &str, after: &str) -> String {
-    let world = container.world;
-    let state = snapshot(world, &[container]);
-    let said = world.line(&format!("{before} {} {after}", container.target())).refused(1);
-    assert_same(&state, &snapshot(world, &[container]), &said);
-    said
-}
-
 fn start(container: &Container, line: &str) -> Child {
     let line = line.replace("TARGET", &container.target());
     let mut command = container.world.command(RPIPE);
@@ -55,13 +47,13 @@ fn a_holder_on_the_bridge_is_found_and_named() {
     world.bridge("br0", "10.0.0.1/24");
     let (container, holder) = (world.container(), holder(&world, "br0", "10.0.0.5/24"));
     let mac = mac(&holder, "eth0");
-    let said = fails(&container, "br0 --probe", "10.0.0.5/24@10.0.0.1");
+    let said = fails_as_before(&[&container], "br0 --probe", "10.0.0.5/24@10.0.0.1");
     let expected = format!(
         "rpipe: probing for 10.0.0.5 on eth1 of \"{}\": {mac} has this address (choose another address)",
         container.pid
     );
     assert_eq!(said, expected);
-    let said = fails(&container, "br0 --probe", "10.0.0.6/24,fd00::6/64,10.0.0.5/16");
+    let said = fails_as_before(&[&container], "br0 --probe", "10.0.0.6/24,fd00::6/64,10.0.0.5/16");
     assert!(
         said.contains(&format!("10.0.0.6, 10.0.0.5 on eth1 of \"{}\": {mac} has 10.0.0.5", container.pid)),
         "{said}"
@@ -96,7 +88,7 @@ fn through_a_macvlan() {
     let holder = holder(&world, "", "10.0.0.5/24");
     let card = format!("h{}", holder.pid);
     let container = world.container();
-    let said = fails(&container, &format!("{card} --probe"), "10.0.0.5/24");
+    let said = fails_as_before(&[&container], &format!("{card} --probe"), "10.0.0.5/24");
     assert!(said.contains(&mac(&holder, "eth0")), "{said}");
     holder.ip("neigh add 10.0.0.6 lladdr 02:00:00:00:00:99 dev eth0 nud stale");
     world.line(&format!("{card} --probe {} 10.0.0.6/24", container.target())).ok();
@@ -106,10 +98,13 @@ fn through_a_macvlan() {
     });
     // What another container of ours has is known without asking.
     let another = world.container();
-    assert!(fails(&another, &format!("{card} --probe"), "10.0.0.6/24").starts_with("rpipe: attaching"));
+    assert!(
+        fails_as_before(&[&another], &format!("{card} --probe"), "10.0.0.6/24")
+            .starts_with("rpipe: attaching")
+    );
     // Where nothing is carried nobody can be asked.
     holder.ip("link set eth0 down");
-    let said = fails(&another, &format!("{card} --probe"), "10.0.0.7/24");
+    let said = fails_as_before(&[&another], &format!("{card} --probe"), "10.0.0.7/24");
     assert!(said.contains("it has no carrier, so nobody can be asked (leave --probe out"), "{said}");
 }
 
@@ -119,7 +114,7 @@ fn replacing_probes_for_what_is_new_before_anything_changes() {
     world.bridge("br0", "10.0.0.1/24");
     let (container, holder) = (world.container(), holder(&world, "br0", "10.0.0.5/24"));
     world.line(&format!("br0 {} 10.0.0.6/24", container.target())).ok();
-    let said = fails(&container, "br0 --replace --probe", "10.0.0.6/24,10.0.0.5/24");
+    let said = fails_as_before(&[&container], "br0 --replace --probe", "10.0.0.6/24,10.0.0.5/24");
     assert!(said.contains("probing for 10.0.0.5 on eth1") && said.contains(&mac(&holder, "eth0")), "{said}");
     world.line(&format!("br0 --replace --probe {} 10.0.0.6/24,10.0.0.7/24", container.target())).ok();
     assert_eq!(addresses(&container.link("eth1")), ["10.0.0.6/24", "10.0.0.7/24"]);
@@ -194,12 +189,12 @@ fn what_hears_no_answers_is_told_before() {
     let world = World::new();
     world.sh("ip link add card type veth peer name other; ip link set card up; ip link set other up").ok();
     let container = world.container();
-    let said = fails(&container, "--type ipvlan card --probe", "10.0.0.5/24");
+    let said = fails_as_before(&[&container], "--type ipvlan card --probe", "10.0.0.5/24");
     assert_eq!(
         said,
         "rpipe: --probe: an ipvlan hears no answers of who has an address already (leave --probe out)"
     );
-    assert!(fails(&container, "dummy0 --probe", "10.0.0.5/24").contains("a dummy"));
+    assert!(fails_as_before(&[&container], "dummy0 --probe", "10.0.0.5/24").contains("a dummy"));
     // Nothing of IPv4 to ask for: the kernel does what there is to do.
     world.line(&format!("card --probe {} fd00::5/64", container.target())).ok();
     world.line(&format!("card --probe=never {} fd00::5/64", container.target())).refused(2);

@@ -3,26 +3,16 @@
 //! Here by causes that happen; `faults.rs` fails each system call in turn.
 mod support;
 
-use support::{Container, World, assert_same, container_with_routes, snapshot};
-
-/// The line must fail and change nothing; gives the line of the error.
-#[track_caller]
-fn fails(container: &Container, before: &str, after: &str) -> String {
-    let world = container.world;
-    let state = snapshot(world, &[container]);
-    let said = world.line(&format!("{before} {} {after}", container.target())).refused(1);
-    assert_same(&state, &snapshot(world, &[container]), &said);
-    said
-}
+use support::{World, assert_same, container_with_routes, fails_as_before, snapshot};
 
 #[test]
 fn a_name_taken_inside() {
     let world = World::new();
     world.bridge("br0", "10.0.0.1/24");
     let container = container_with_routes(&world);
-    let said = fails(&container, "br0 -i eth0", "10.0.0.2/24@10.0.0.1");
+    let said = fails_as_before(&[&container], "br0 -i eth0", "10.0.0.2/24@10.0.0.1");
     assert!(said.contains("\"eth0\"") && said.contains("-i"), "{said}");
-    let said = fails(&container, "br0 -i lo", "10.0.0.2/24@10.0.0.1");
+    let said = fails_as_before(&[&container], "br0 -i lo", "10.0.0.2/24@10.0.0.1");
     assert!(said.contains("\"lo\""), "{said}");
 }
 
@@ -31,12 +21,12 @@ fn a_name_taken_on_the_host() {
     let world = World::new();
     world.bridge("br0", "10.0.0.1/24");
     let container = container_with_routes(&world);
-    let said = fails(&container, "br0 -l br0q", "10.0.0.2/24@10.0.0.1");
+    let said = fails_as_before(&[&container], "br0 -l br0q", "10.0.0.2/24@10.0.0.1");
     assert!(said.contains("\"br0q\"") && said.contains("-l"), "{said}");
-    let said = fails(&container, "br0 -l br0", "10.0.0.2/24@10.0.0.1");
+    let said = fails_as_before(&[&container], "br0 -l br0", "10.0.0.2/24@10.0.0.1");
     assert!(said.contains("\"br0\""), "{said}");
     // The bridge is made first, so its name is taken when the pair is made.
-    let said = fails(&container, "br7 -l br7", "10.0.0.2/24@10.0.0.1");
+    let said = fails_as_before(&[&container], "br7 -l br7", "10.0.0.2/24@10.0.0.1");
     assert!(said.contains("br7"), "{said}");
 }
 
@@ -61,12 +51,12 @@ fn an_uplink_that_cannot_be_one() {
     let world = World::new();
     world.bridge("br0", "10.0.0.1/24");
     let container = container_with_routes(&world);
-    let said = fails(&container, "br0p", "10.0.0.2/24@10.0.0.1");
+    let said = fails_as_before(&[&container], "br0p", "10.0.0.2/24@10.0.0.1");
     assert!(said.contains("bridge"), "the bridge is what to name: {said}");
-    fails(&container, "lo", "10.0.0.2/24@10.0.0.1");
-    fails(&container, "eth9", "10.0.0.2/24@10.0.0.1");
+    fails_as_before(&[&container], "lo", "10.0.0.2/24@10.0.0.1");
+    fails_as_before(&[&container], "eth9", "10.0.0.2/24@10.0.0.1");
     world.ip("tuntap add tun0 mode tun");
-    fails(&container, "tun0", "10.0.0.2/24@10.0.0.1");
+    fails_as_before(&[&container], "tun0", "10.0.0.2/24@10.0.0.1");
 }
 
 #[test]
@@ -77,7 +67,7 @@ fn a_parent_that_was_set_up_is_down_again() {
     world.sh("ip link set card up; ip link set card down").ok();
     let container = container_with_routes(&world);
     // IPv6 needs an MTU of 1280: the address is refused after the link was made.
-    fails(&container, "card", "fd00::2/64");
+    fails_as_before(&[&container], "card", "fd00::2/64");
 }
 
 #[test]
@@ -86,7 +76,7 @@ fn an_address_the_kernel_refuses() {
     world.bridge("br0", "10.0.0.1/24");
     world.sh("ip link set br0p mtu 1000; ip link set br0 mtu 1000").ok();
     let container = container_with_routes(&world);
-    let said = fails(&container, "br0", "10.0.0.2/24@10.0.0.1,fd00::2/64");
+    let said = fails_as_before(&[&container], "br0", "10.0.0.2/24@10.0.0.1,fd00::2/64");
     assert!(said.contains("fd00::2/64"), "{said}");
 }
 
@@ -96,7 +86,7 @@ fn a_bridge_that_was_made_is_gone_again() {
     let container = container_with_routes(&world);
     // The gateway is off the subnet, and another interface has the route to it already.
     container.ip("route add 10.9.9.9/32 dev eth0");
-    let said = fails(&container, "br7", "10.0.0.2/24@10.9.9.9");
+    let said = fails_as_before(&[&container], "br7", "10.0.0.2/24@10.9.9.9");
     assert!(said.contains("10.9.9.9"), "{said}");
 }
 
@@ -107,7 +97,7 @@ fn the_old_default_route_is_back_after_a_later_failure() {
     let container = container_with_routes(&world);
     // The IPv4 route is replaced first; that of IPv6 fails, for its gateway is the container's own address.
     container.ip("addr add fd00::1/64 dev eth0 nodad");
-    let said = fails(&container, "br0", "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1");
+    let said = fails_as_before(&[&container], "br0", "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::1");
     assert!(said.contains("fd00::1"), "{said}");
 }
 
@@ -142,7 +132,7 @@ fn every_kind_of_default_route_comes_back() {
             container.ip("route add 10.9.9.9/32 dev eth0");
             "10.0.0.2/24@10.9.9.9,fd00::2/64@fd00::3"
         };
-        fails(&container, "br0", failing);
+        fails_as_before(&[&container], "br0", failing);
 
         let working = "10.0.0.2/24@10.0.0.1,fd00::2/64@fd00::3";
         world.line(&format!("br0 {} {working}", container.target())).ok();
@@ -190,7 +180,7 @@ fn a_bridge_that_is_down_is_set_up_and_back_down() {
     world.ip("link set br0 down");
     let container = container_with_routes(&world);
     // The kernel makes this route itself with the address.
-    fails(&container, "br0 --route 10.0.0.0/24", "10.0.0.2/24");
+    fails_as_before(&[&container], "br0 --route 10.0.0.0/24", "10.0.0.2/24");
     assert!(!support::flag(&world.link("br0"), "UP"));
     world.line(&format!("br0 {} 10.0.0.2/24", container.target())).ok();
     assert!(support::flag(&world.link("br0"), "LOWER_UP"));

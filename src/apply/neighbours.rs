@@ -6,10 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use log::{debug, info};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+use crate::carry;
 use crate::kernel::{self, Detection, Icmpv6, KernelError, Outcome, Watch};
 use crate::machine::Machine;
 use crate::plan::{Side, Step};
@@ -168,8 +167,7 @@ fn taken(ip: Ipv6Addr, ips: &[Ipv6Addr], holders: &[(Ipv6Addr, [u8; 6])]) -> Str
     let what = if ips.len() > 1 { ip.to_string() } else { "the address".to_owned() };
     match holders.iter().find(|(held, _)| *held == ip) {
         Some((_, mac)) => {
-            let mac: Vec<_> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{what} is in use by {}", mac.join(":"))
+            format!("{what} is in use by {}", kernel::hardware_address(mac))
         }
         // Whoever only asks for it as well says nothing of itself (RFC 4862 5.4.2).
         None => format!("{what} is in use by another host, or asked for by one"),
@@ -244,13 +242,10 @@ fn pause(held: &Held) -> Result<(), Stopped> {
     let end = Instant::now() + PAUSE;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left.as_millis()).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(held.as_fd(), PollFlags::POLLIN)], timeout) {
-            Ok(0) => return Ok(()),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Stopped::Refused(errno.into())),
+        if left.is_zero() {
+            return Ok(());
         }
-        if let Some(arrived) = held.arrived() {
+        if let Some(arrived) = carry::pause(&[], left, held)? {
             return Err(Stopped::Signal(arrived.signal));
         }
     }

@@ -35,7 +35,7 @@ pub struct Item {
 }
 
 /// Does all lines; the exit code tells whether all worked.
-pub fn batch(words: &BatchWords, quiet: bool) -> Result<u8, Error> {
+pub fn batch(words: &BatchWords, voice: Voice<'_>) -> Result<u8, Error> {
     let file = match &words.file {
         Some(path) => path.to_string_lossy().escape_debug().to_string(),
         None => "stdin".to_owned(),
@@ -50,13 +50,13 @@ pub fn batch(words: &BatchWords, quiet: bool) -> Result<u8, Error> {
     }
     let mut session = Session::many(&home);
     session.hold()?;
-    let silent = quiet || words.dry_run || log_enabled!(log::Level::Info);
+    let silent = voice.quiet || words.dry_run || log_enabled!(log::Level::Info);
     // Not between the lines of a report that goes to the same terminal.
     let bar = !silent && Progress::has_a_terminal() && !(words.json && io::stdout().is_terminal());
     let mut run = Run {
         words,
         file: &file,
-        quiet,
+        whole: voice,
         items: &items,
         session,
         together: Together::new(),
@@ -99,7 +99,8 @@ fn read(words: &BatchWords, file: &str) -> Result<Vec<Item>, Error> {
 struct Run<'a> {
     words: &'a BatchWords,
     file: &'a str,
-    quiet: bool,
+    /// How the whole is told of.
+    whole: Voice<'a>,
     items: &'a [Item],
     session: Session<'a>,
     together: Together,
@@ -210,7 +211,7 @@ impl<'a> Run<'a> {
     }
 
     fn voice(&self, item: &Item) -> Voice<'a> {
-        Voice { quiet: self.quiet || item.quiet, line: Some(self.line(item)) }
+        Voice { quiet: self.whole.quiet || item.quiet, line: Some(self.line(item)), ..self.whole }
     }
 }
 

@@ -2,18 +2,18 @@
 
 use crate::checkup::{self, Asked};
 use crate::cli::{DoctorWords, Patient};
-use crate::colour::When;
 use crate::doctor::{self, Severity};
 use crate::error::{Error, Exit};
 use crate::kernel::{self, KernelError, Link, RouteSocket};
 use crate::report;
 use crate::spec::UplinkWord;
 use crate::target::{LOOKUP_LIMIT, Target};
+use crate::voice::Voice;
 
 use super::attach::own_namespace;
 
 /// Looks, tells, and answers with the exit code: failure where something does not work.
-pub fn doctor(words: &DoctorWords, quiet: bool, colour: When) -> Result<u8, Error> {
+pub fn doctor(words: &DoctorWords, voice: Voice<'_>) -> Result<u8, Error> {
     let home = own_namespace()?;
     let limit = words.timeout.unwrap_or(LOOKUP_LIMIT);
     let target;
@@ -29,7 +29,7 @@ pub fn doctor(words: &DoctorWords, quiet: bool, colour: When) -> Result<u8, Erro
         }
     };
     let found = doctor::findings(&checkup::look(&home, asked)?);
-    report::found(&found, words.json, quiet, colour)?;
+    report::found(&found, words.json, voice)?;
     let sick = found.iter().any(|finding| finding.severity == Severity::Warning);
     Ok(if sick { Exit::Failed } else { Exit::Done } as u8)
 }

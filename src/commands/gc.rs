@@ -29,7 +29,7 @@ pub fn gc(words: &GcWords, voice: Voice<'_>) -> Result<(), Error> {
     if words.dry_run {
         return report::planned(&steps, &script, words.json, voice);
     }
-    let mut machine = Machine::open(&home, &home, false)
+    let mut machine = Machine::of_host(&home)
         .map_err(|error| Error::kernel("opening a socket in rpipe's own network namespace", error))?;
     let held = Held::hold(&ENDING).map_err(|error| Error::kernel("holding signals back", error))?;
     let (mut done, mut left) = (Vec::new(), Vec::new());

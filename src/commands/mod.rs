@@ -30,7 +30,7 @@ use crate::voice::Voice;
 /// Whatever kept it from being done.
 pub fn run(asked: Asked) -> Result<u8, Error> {
     start_logger(asked.verbosity);
-    let voice = Voice::alone(asked.quiet);
+    let voice = Voice::alone(asked.quiet, asked.colour);
     match asked.verb {
         Verb::Show(text) => report::show(&text)?,
         Verb::Help(text) => report::show(&Ink::of(asked.colour, &std::io::stdout()).help(&text))?,
@@ -49,12 +49,12 @@ pub fn run(asked: Asked) -> Result<u8, Error> {
             let home = attach::own_namespace()?;
             detach::detach(&words, &mut Session::once(&home), voice)?;
         }
-        Verb::List(words) => list::list(&words, asked.quiet, asked.colour)?,
+        Verb::List(words) => list::list(&words, voice)?,
         Verb::Gc(words) => gc::gc(&words, voice)?,
-        Verb::Batch(words) => return batch::batch(&words, asked.quiet),
-        Verb::Run(run) => return run::run(&run, asked.quiet),
+        Verb::Batch(words) => return batch::batch(&words, voice),
+        Verb::Run(run) => return run::run(&run, voice),
         Verb::Wait(words) => wait::wait(&words, None)?,
-        Verb::Doctor(words) => return doctor::doctor(&words, asked.quiet, asked.colour),
+        Verb::Doctor(words) => return doctor::doctor(&words, voice),
         Verb::Exec(exec) => return exec::exec(&exec),
     }
     Ok(Exit::Done as u8)

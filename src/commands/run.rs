@@ -26,6 +26,7 @@ use crate::session::Session;
 use crate::signals::{ENDING, Held};
 use crate::spec::Runtime;
 use crate::target::Target;
+use crate::voice::Voice;
 
 use super::attach::{left, open_machine, own_namespace, wire};
 use super::{mistaken, program};
@@ -43,7 +44,7 @@ const WHILE_RUNNING: [Signal; 7] = [
 
 /// Runs a command in a network namespace of its own; the exit code is the command's.
 #[inline(never)]
-pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
+pub fn run(words: &RunWords, voice: Voice<'_>) -> Result<u8, Error> {
     let name = words.command[0].to_string_lossy().into_owned();
     let program = program::find(&words.command[0])?;
     let home = own_namespace()?;
@@ -59,7 +60,7 @@ pub fn run(words: &RunWords, quiet: bool) -> Result<u8, Error> {
     let facts = observe(&words.attach, &target, &mut machine)?;
     let steps =
         plan::attach(&words.attach, &facts).map_err(|refusal| mistaken::uplink(refusal, &mut machine))?;
-    let warning = if quiet { None } else { checkup::warning(&facts, &mut machine) };
+    let warning = if voice.quiet { None } else { checkup::warning(&facts, &mut machine) };
     let script = Script::new(&steps, &facts, "/proc/self/ns/net");
     let armed = wire(&script, &target, &mut machine, &held)?;
     warning.iter().for_each(report::tell);

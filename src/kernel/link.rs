@@ -211,8 +211,14 @@ impl Link {
     /// The MAC address in the usual notation, empty when it has none.
     #[must_use]
     pub fn mac(&self) -> String {
-        self.address.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+        hardware_address(&self.address)
     }
+}
+
+/// A hardware address as `ip` prints it, whatever its length.
+#[must_use]
+pub fn hardware_address(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// `MACVLAN_MODE_*`, include/uapi/linux/if_link.h.

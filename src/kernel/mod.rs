@@ -46,8 +46,9 @@ pub use gateway::{Neighbour, Neighbours, gateways};
 pub use icmpv6::Icmpv6;
 pub use ipv6::{detection_limit, ipv6_is_disabled, is_router, no_own_address, set_ipv6_disabled};
 pub use link::{
-    Link, UNFINISHED, all_links, count_ports, delete_group, delete_link, find_link, find_vlan, has_ports,
-    link_by_index, link_by_mac, rename_link, set_alias, set_group, set_link, set_mac, set_mtu,
+    Link, UNFINISHED, all_links, count_ports, delete_group, delete_link, find_link, find_vlan,
+    hardware_address, has_ports, link_by_index, link_by_mac, rename_link, set_alias, set_group, set_link,
+    set_mac, set_mtu,
 };
 pub use moving::{Belongings, belongings, move_link};
 pub use namespaces::namespaces;

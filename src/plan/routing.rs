@@ -211,27 +211,7 @@ mod tests {
     use super::*;
 
     fn asked(addresses: &str, table: Option<u32>) -> Attach {
-        Attach {
-            uplink: "br0".parse().unwrap(),
-            ifname: None,
-            host_ifname: None,
-            addresses: addresses.parse().unwrap(),
-            link_address: crate::spec::LinkAddress::default(),
-            sharing: None,
-            direct: false,
-            pipework: false,
-            mtu: None,
-            metric: None,
-            routes: Vec::new(),
-            no_default: false,
-            table,
-            lease_limit: None,
-            probe: None,
-            queues: None,
-            announce: 1,
-            no_dad: false,
-            enable_ipv6: false,
-        }
+        Attach { table, ..Attach::plain("br0", addresses) }
     }
 
     fn words<T: fmt::Display>(list: &[T]) -> Vec<String> {

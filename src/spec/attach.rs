@@ -97,4 +97,30 @@ impl Attach {
         let gateway = self.addresses.gateways().first(v4);
         gateway.is_some() || nets.chain(routes).any(|ip| ip.is_ipv4() == v4)
     }
+
+    /// What the words alone ask for, without any flag.
+    #[cfg(test)]
+    pub(crate) fn plain(uplink: &str, addresses: &str) -> Self {
+        Self {
+            uplink: uplink.parse().unwrap(),
+            ifname: None,
+            host_ifname: None,
+            addresses: addresses.parse().unwrap(),
+            link_address: LinkAddress::default(),
+            sharing: None,
+            direct: false,
+            pipework: false,
+            mtu: None,
+            queues: None,
+            metric: None,
+            routes: Vec::new(),
+            no_default: false,
+            table: None,
+            lease_limit: None,
+            probe: None,
+            announce: 1,
+            no_dad: false,
+            enable_ipv6: false,
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub use oci::{Bundle, kill};
 pub use ovs::{IN_USERSPACE, Ovs, fails, replace_vsctl, rpipe_with_path, unchanged, with_vsctl};
 pub use podman::Podman;
 pub use shells::{SHELLS, Shell, source};
-pub use snapshot::{assert_same, snapshot};
+pub use snapshot::{assert_same, fails_as_before, snapshot};
 pub use world::{
     Called, Container, Output, RPIPE, World, addresses, container_with_routes, finish, first_line, flag,
     json, names, words,

@@ -67,6 +67,16 @@ pub fn assert_same(before: &str, after: &str, why: &str) {
     assert!(before == after, "{why}\nbefore: {lost:#?}\nafter: {new:#?}");
 }
 
+/// The line must fail and change nothing; gives the line of the error.
+#[track_caller]
+pub fn fails_as_before(containers: &[&Container], before: &str, after: &str) -> String {
+    let world = containers[0].world;
+    let state = snapshot(world, containers);
+    let said = world.line(&format!("{before} {} {after}", containers[0].target())).refused(1);
+    assert_same(&state, &snapshot(world, containers), &said);
+    said
+}
+
 fn readable(title: &str, output: &str) -> String {
     let (lists, settings) = output.split_once("---\n").expect("the line between");
     let mut text = format!("# {title}\n");
