@@ -40,13 +40,18 @@ impl Held {
         Ok(Self { before, fd })
     }
 
-    /// A signal that has arrived and was not yet asked for.
+    /// A signal that has arrived and was not yet asked for. One that whoever started us has ignored, as nohup does, is none:
+    /// the kernel keeps it for us only because it is held back.
     #[must_use]
     pub fn arrived(&self) -> Option<Arrived> {
-        let info = self.fd.read_signal().ok().flatten()?;
-        let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())?;
-        // SI_KERNEL, include/uapi/asm-generic/siginfo.h
-        Some(Arrived { signal, by_kernel: info.ssi_code == 0x80 })
+        loop {
+            let info = self.fd.read_signal().ok().flatten()?;
+            let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())?;
+            if !is_ignored(signal) {
+                // SI_KERNEL, include/uapi/asm-generic/siginfo.h
+                return Some(Arrived { signal, by_kernel: info.ssi_code == 0x80 });
+            }
+        }
     }
 
     /// Waits until a signal arrives.
@@ -85,8 +90,18 @@ impl Drop for Held {
     }
 }
 
+/// Whether the signal was ignored from the start: we never change that ourselves.
+#[cold]
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    // The first signal is 1.
+    mask >> (signal as i32 - 1) & 1 == 1
+}
+
 /// Ends the process by the signal that was held back, as it would have ended without us: a shell must see
-/// that a loop was interrupted. Comes back when the signal was ignored from the start (`nohup`).
+/// that a loop was interrupted. Comes back should the signal be ignored.
 pub fn end_by(signal: Signal) {
     let _ = nix::sys::signal::raise(signal);
 }

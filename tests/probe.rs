@@ -169,6 +169,22 @@ fn a_signal_while_probing_undoes_everything() {
     assert_same(&before, &snapshot(&world, &[&container]), "SIGINT");
 }
 
+/// As under nohup, or in the background of a script.
+#[test]
+fn a_signal_that_is_ignored_changes_nothing() {
+    let world = World::new();
+    world.bridge("br0", "10.0.0.1/24");
+    let container = world.container();
+    let script = format!(
+        "(trap '' INT HUP; exec {RPIPE} br0 --probe=full pid:{0} 10.0.0.5/24) & rpipe=$!
+         until nsenter -t {0} -n ip -br link show dev eth1 2>/dev/null | grep -q ' UP '; do sleep 0.01; done
+         kill -INT $rpipe; kill -HUP $rpipe; wait $rpipe",
+        container.pid
+    );
+    finish(world.command("bash").args(["-c", &script])).ok();
+    assert_eq!(addresses(&container.link("eth1")), ["10.0.0.5/24"]);
+}
+
 /// A bridge with STP lets nothing through at first: probes that were sent then would find nobody.
 #[test]
 fn a_bridge_that_listens_is_waited_for() {
