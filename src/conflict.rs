@@ -287,7 +287,7 @@ fn in_namespaces(
             conflicts.push(Conflict { ip, holder: Holder::Attachment { target, ifname, doubt: None } });
         }
     }
-    for (path, _) in kernel::entries() {
+    for path in kernel::entries() {
         let found = home.sibling(&path).and_then(|netns| {
             if netns.is(machine.netns) {
                 return Ok(Vec::new());

@@ -157,7 +157,7 @@ fn learn_uplink(link: Link, machine: &mut Machine<'_>) -> Result<Uplink, KernelE
     let uplink = Uplink {
         name: name.clone(),
         kind: kind(&link),
-        mac: link.mac().parse().ok(),
+        mac: Mac::of(&link.address),
         mtu: link.mtu,
         up: link.up,
         carrier: link.carrier,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 use nix::errno::Errno;
-use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, RawDir};
 
 use super::{KernelError, NetNs};
 
@@ -22,6 +22,9 @@ pub const ENTRIES: &str = "/var/run/netns";
 
 /// How many links are looked at in passing.
 const SWEPT: usize = 16;
+
+/// Bytes for entries that the kernel gives at once: some forty of the length of a process's number.
+const ROOM: usize = 1024;
 
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +70,7 @@ pub fn look_up_entry(name: &str, netns: &NetNs) -> EntryState {
 /// Removes links of our form whose process is gone. What cannot be read or removed is left for the next run, and so is
 /// what is beyond the first [`SWEPT`]: an attach must not cost more the more is attached.
 pub fn sweep_entries() {
-    for path in links().take(SWEPT).filter(|path| is_stale(path)) {
+    for path in links(SWEPT).filter(|path| is_stale(path)) {
         if fs::remove_file(&path).is_ok() {
             info!("removed {}: its process is gone", path.display());
         }
@@ -77,26 +80,39 @@ pub fn sweep_entries() {
 /// The links of our form whose process is gone.
 #[must_use]
 pub fn stale_entries() -> Vec<PathBuf> {
-    links().filter(|path| is_stale(path)).collect()
+    links(usize::MAX).filter(|path| is_stale(path)).collect()
 }
 
-/// All links among the entries.
-fn links() -> impl Iterator<Item = PathBuf> {
-    entries().filter(|(_, kind)| kind.is_symlink()).map(|(path, _)| path)
+/// All entries: what is no directory.
+#[must_use]
+pub fn entries() -> Vec<PathBuf> {
+    read(usize::MAX, |kind| !kind.is_dir())
 }
 
-/// All entries, with what they are.
+/// That many of the links among the entries.
+fn links(most: usize) -> impl Iterator<Item = PathBuf> {
+    read(most, FileType::is_symlink).into_iter()
+}
+
+/// That many of the entries that are wanted for what they are; none where there is no directory.
 ///
 /// Not by the standard library: its directories get their memory from musl's allocator, which asks the kernel for some
-/// first, and every attach comes by here.
-pub fn entries() -> impl Iterator<Item = (PathBuf, FileType)> {
+/// first, and every attach comes by here. In a buffer of our own, which nobody fills with zeros first.
+fn read(most: usize, wanted: impl Fn(FileType) -> bool) -> Vec<PathBuf> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::open(ENTRIES, flags, Mode::empty()).and_then(Dir::new);
-    let entries = directory.into_iter().flatten().flatten();
-    let named =
-        entries.map(|entry| (path(OsStr::from_bytes(entry.file_name().to_bytes())), entry.file_type()));
-    // Itself and the one above.
-    named.filter(|(_, kind)| !kind.is_dir())
+    let Ok(directory) = rustix::fs::open(ENTRIES, flags, Mode::empty()) else { return Vec::new() };
+    let mut room = Vec::with_capacity(ROOM);
+    let mut directory = RawDir::new(directory, room.spare_capacity_mut());
+    let mut entries = Vec::new();
+    while entries.len() < most
+        && let Some(Ok(entry)) = directory.next()
+    {
+        // Itself and the one above are directories.
+        if wanted(entry.file_type()) {
+            entries.push(path(OsStr::from_bytes(entry.file_name().to_bytes())));
+        }
+    }
+    entries
 }
 
 /// The number of the process that a link of our form leads to.

@@ -19,8 +19,9 @@ use super::KernelError;
 /// The file system of namespace files (`NSFS_MAGIC`, include/uapi/linux/magic.h).
 const NSFS: FsType = FsType(0x6e73_6673);
 
-/// The namespace this thread is in, through procfs.
-const OWN: &str = "/proc/thread-self/ns/net";
+/// The namespace this program is in, through procfs. Not `thread-self`, which is twice as far: only the first thread ever
+/// enters another, and it comes back.
+const OWN: &str = "/proc/self/ns/net";
 
 /// A network namespace, held open: it lives at least as long as this value.
 #[derive(Debug)]
@@ -41,7 +42,15 @@ impl NetNs {
     /// # Errors
     /// When `/proc` is not mounted.
     pub fn own() -> Result<Self, KernelError> {
-        Self::trusted(opened(Path::new(OWN), OFlags::RDONLY)?)
+        Self::in_proc(Path::new(OWN))
+    }
+
+    /// A namespace by a path in procfs, where nobody but the kernel can put anything.
+    ///
+    /// # Errors
+    /// `ENOENT` when there is no such process any more, `EACCES` without the privilege to look at it.
+    pub fn in_proc(path: &Path) -> Result<Self, KernelError> {
+        Self::trusted(opened(path, OFlags::RDONLY)?)
     }
 
     /// A namespace by path: a bind mount as `ip netns` makes it, or `/proc/PID/ns/net`.
@@ -108,13 +117,15 @@ impl NetNs {
     /// # Errors
     /// `EWOULDBLOCK` when it does not get its turn in time.
     pub fn lock(&self, limit: Duration, give_up: impl Fn() -> bool) -> Result<Flock<File>, KernelError> {
-        let end = Instant::now() + limit;
+        let mut end = None;
         let mut file = File::from(fcntl_dupfd_cloexec(&self.file, 0).map_err(std::io::Error::from)?);
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => return Ok(lock),
                 // The kernel tells nobody when a lock is free who will not wait for it without end.
-                Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if Instant::now() < end && !give_up() => {
+                Err((back, Errno::EWOULDBLOCK | Errno::EINTR))
+                    if Instant::now() < *end.get_or_insert_with(|| Instant::now() + limit) && !give_up() =>
+                {
                     file = back;
                     std::thread::sleep(Duration::from_millis(1));
                 }

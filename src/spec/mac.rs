@@ -20,6 +20,12 @@ impl Mac {
         Self(bytes)
     }
 
+    /// What an interface has, where it is such an address.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        <[u8; 6]>::try_from(bytes).ok().filter(|bytes| *bytes != [0; 6] && bytes[0] & 1 == 0).map(Self)
+    }
+
     /// The bytes in the order of the wire.
     #[must_use]
     pub fn bytes(self) -> [u8; 6] {

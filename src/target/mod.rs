@@ -81,22 +81,10 @@ impl Target {
         home: &NetNs,
         limit: Duration,
     ) -> Result<Self, TargetError> {
-        let deadline = Deadline::after(limit).over(engines);
-        let found = if let Some(runtime) = word.runtime {
-            Self::of(runtime, &word.name, home, deadline).map_err(|why| {
-                let mut near = match &why {
-                    Refusal::NoContainer | Refusal::NoEntry => near(&word.name, &[runtime], deadline),
-                    _ => Vec::new(),
-                };
-                if why.verdict() == Verdict::Absent && !word.name.starts_with('/') {
-                    let elsewhere = Self::elsewhere(runtime, &word.name, home, deadline);
-                    near.splice(..0, elsewhere.map(|knower| format!("{knower}:{}", word.name)));
-                }
-                TargetError::Refused { target: word.to_string(), runtime, why, near }
-            })
-        } else {
-            let ask = |runtime, whose| Self::of_bare(runtime, whose, &word.name, home, deadline);
-            first_answer(&word.name, ask, |asked| near(&word.name, asked, deadline))
+        // Of these nobody has to be asked, and nobody need look at the clock.
+        let found = match word.runtime.map(|runtime| Self::at_hand(runtime, &word.name, home)) {
+            Some(Some(Ok(target))) => Ok(target),
+            _ => Self::search(engines, word, home, limit),
         };
         if let Ok(target) = &found {
             let pid = target
@@ -112,6 +100,32 @@ impl Target {
             );
         }
         found
+    }
+
+    /// Asks whoever may know.
+    fn search(
+        engines: Option<&Engines>,
+        word: &TargetWord,
+        home: &NetNs,
+        limit: Duration,
+    ) -> Result<Self, TargetError> {
+        let deadline = Deadline::after(limit).over(engines);
+        if let Some(runtime) = word.runtime {
+            Self::of(runtime, &word.name, home, deadline).map_err(|why| {
+                let mut near = match &why {
+                    Refusal::NoContainer | Refusal::NoEntry => near(&word.name, &[runtime], deadline),
+                    _ => Vec::new(),
+                };
+                if why.verdict() == Verdict::Absent && !word.name.starts_with('/') {
+                    let elsewhere = Self::elsewhere(runtime, &word.name, home, deadline);
+                    near.splice(..0, elsewhere.map(|knower| format!("{knower}:{}", word.name)));
+                }
+                TargetError::Refused { target: word.to_string(), runtime, why, near }
+            })
+        } else {
+            let ask = |runtime, whose| Self::of_bare(runtime, whose, &word.name, home, deadline);
+            first_answer(&word.name, ask, |asked| near(&word.name, asked, deadline))
+        }
     }
 
     /// Who else has a container of exactly that name, when the one who was named has none.
@@ -148,8 +162,20 @@ impl Target {
             Runtime::Lxd => lxd::find(name, home, deadline),
             Runtime::Nspawn => nspawn::find(name, home),
             Runtime::Oci => or_of_users(oci::find(name, home), || oci::find_of_users(name, home)),
-            Runtime::Pid => pid::find(pid::number(name).ok_or(Refusal::NoProcess)?, home),
-            Runtime::Netns => netns::find(name, home),
+            Runtime::Pid | Runtime::Netns => {
+                Self::at_hand(runtime, name, home).unwrap_or(Err(Refusal::NoProcess))
+            }
+        }
+    }
+
+    /// What the kernel itself knows by that name; none where an engine has to be asked.
+    fn at_hand(runtime: Runtime, name: &str, home: &NetNs) -> Option<Result<Self, Refusal>> {
+        match runtime {
+            Runtime::Pid => {
+                Some(pid::number(name).ok_or(Refusal::NoProcess).and_then(|pid| pid::find(pid, home)))
+            }
+            Runtime::Netns => Some(netns::find(name, home)),
+            _ => None,
         }
     }
 

@@ -54,8 +54,7 @@ impl Process {
     /// # Errors
     /// `ESRCH` when it has ended, `EACCES` when it is somebody else's and rpipe lacks the privilege.
     pub fn netns(&self) -> Result<NetNs, KernelError> {
-        let netns = fs::File::open(self.netns_path()).map_err(KernelError::from).and_then(NetNs::from_file);
-        self.while_alive(netns)
+        self.while_alive(NetNs::in_proc(&self.netns_path()))
     }
 
     /// Where its network namespace is found as long as it lives.
