@@ -99,7 +99,10 @@ pub(super) fn request(step: &Step, machine: &mut Machine<'_>) -> Result<Request,
         Step::CreateDummy { ifname, mtu, mac } => {
             kernel::create_dummy(ifname.as_str(), *mtu, mac.map(crate::spec::Mac::bytes))
         }
-        Step::SetAlias { ifname, alias, .. } => kernel::set_alias(ifname.as_str(), alias),
+        Step::SetAlias { side, ifname, alias, .. } => {
+            let known = machine.known(*side, ifname).map(|link| link.index);
+            kernel::set_alias(ifname.as_str(), known, alias)
+        }
         Step::MoveLink { from, to, .. } => {
             machine.forget(Side::Host, from);
             kernel::move_link(index, to.as_str(), machine.netns, kernel::UNFINISHED, None)

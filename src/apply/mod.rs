@@ -3,6 +3,7 @@
 //! IO. Steps of one side that follow each other travel in one datagram. A step whose outcome is unknown
 //! counts as done for the undo: taking back what was never there is no error.
 
+mod batch;
 mod message;
 mod neighbours;
 mod perform;
@@ -11,9 +12,8 @@ use log::{info, warn};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::conflict;
 use crate::dhcp;
-use crate::kernel::{self, EntryState, KernelError, Outcome, Request};
+use crate::kernel::{self, EntryState, KernelError};
 use crate::machine::Machine;
 use crate::ovs;
 use crate::plan::{LeaseRequest, OvsChange, Side, Step};
@@ -22,7 +22,9 @@ use crate::signals::Held;
 use crate::spec::IfName;
 use crate::survey;
 
+use batch::Batch;
 use message::{request, socket_of};
+use neighbours::Along;
 use perform::perform;
 
 /// The undo of everything that was done, armed until it is dropped.
@@ -87,9 +89,17 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
     if let Some(step) = steps.iter().find(|step| matches!(step, Step::AwaitDetection { asked: true, .. })) {
         machine.listen().map_err(|error| Cause::Step(Box::new(step.clone()), error))?;
     }
-    let mut batch = Batch { side: Side::Host, requests: Vec::new(), steps: Vec::new() };
-    for step in steps {
+    let mut batch = Batch::default();
+    let mut rest = steps;
+    while let Some((step, later)) = rest.split_first() {
         let failed = |error| Cause::Step(Box::new(step.clone()), error);
+        if let Some((along, requests)) = Along::of(rest, machine) {
+            rest = rest.get(along.steps.len()..).unwrap_or_default();
+            batch.turn_to(Side::Target, machine, held, armed)?;
+            batch.take_along(along, requests);
+            continue;
+        }
+        rest = later;
         let Some(side) = socket_of(step) else {
             batch.send(machine, held, armed)?;
             if let Step::Lease { ifname, request, old } = step {
@@ -120,10 +130,7 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
                 continue;
             }
             if let Some(outcome) = neighbours::perform(step, machine, held) {
-                outcome.map_err(|stopped| match stopped {
-                    neighbours::Stopped::Signal(signal) => Cause::Signal(signal),
-                    neighbours::Stopped::Refused(error) => failed(error),
-                })?;
+                outcome.map_err(|stopped| stopped.at(step))?;
                 done(step, armed);
                 continue;
             }
@@ -137,12 +144,11 @@ fn run(steps: &[Step], machine: &mut Machine<'_>, held: &Held, armed: &mut Armed
             continue;
         };
         let unknown = step.acts_on().is_some_and(|(at, name)| machine.known(at, name).is_none());
-        if side != batch.side || unknown {
+        if unknown {
             batch.send(machine, held, armed)?;
         }
-        batch.side = side;
-        batch.requests.push(request(step, machine).map_err(failed)?);
-        batch.steps.push(step);
+        batch.turn_to(side, machine, held, armed)?;
+        batch.add(step, request(step, machine).map_err(failed)?);
     }
     batch.send(machine, held, armed)
 }
@@ -182,64 +188,6 @@ fn is_done(step: &Step, machine: &mut Machine<'_>) -> bool {
         Step::AddRule { .. } => true,
         Step::Ovs(OvsChange::AddBridge { name, .. }) => ovs::wait_for_link(machine, name).is_ok(),
         _ => false,
-    }
-}
-
-/// Steps of one side that wait to be sent together.
-struct Batch<'a> {
-    side: Side,
-    requests: Vec<Request>,
-    steps: Vec<&'a Step>,
-}
-
-impl Batch<'_> {
-    /// Sends what is waiting and arms the undo of what worked.
-    fn send(&mut self, machine: &mut Machine<'_>, held: &Held, armed: &mut Armed) -> Result<(), Cause> {
-        if self.steps.is_empty() {
-            return Ok(());
-        }
-        let steps = std::mem::take(&mut self.steps);
-        let requests = std::mem::take(&mut self.requests);
-        let failed = |step: &Step, error| Cause::Step(Box::new(step.clone()), error);
-        let outcomes = match machine.socket(self.side).batch(&requests) {
-            Ok(outcomes) => outcomes,
-            Err(error) => return Err(failed(steps[0], error)),
-        };
-        let mut cause = None;
-        for (step, outcome) in steps.iter().zip(outcomes) {
-            match outcome {
-                Outcome::Done => done(step, armed),
-                Outcome::Refused(error) if matches!(step, Step::Claim { .. } | Step::Release { .. }) => {
-                    match step {
-                        Step::Claim { claim, .. } if error.errno == Errno::EEXIST => {
-                            let conflict = conflict::claimed_by(claim, machine).to_string();
-                            cause.get_or_insert_with(|| Cause::Taken(Box::new((*step).clone()), conflict));
-                        }
-                        // Kernels before 5.5 know no such names: then it goes without. One that is gone is given up.
-                        _ => info!("{step}: {error}"),
-                    }
-                }
-                Outcome::Refused(error) if error.errno == Errno::EEXIST && is_done(step, machine) => {}
-                // Where there is no IPv6, there is no address of it either.
-                Outcome::Refused(_) if matches!(step, Step::NoOwnAddress { .. }) => {}
-                Outcome::Refused(error) => {
-                    cause.get_or_insert_with(|| failed(step, error));
-                }
-                Outcome::Unknown(error) => {
-                    done(step, armed);
-                    cause.get_or_insert_with(|| failed(step, error));
-                }
-            }
-        }
-        if steps.iter().any(|step| matches!(step, Step::AddAddress { .. })) {
-            // From here on the next one sees them.
-            machine.network_turn = None;
-        }
-        match (cause, held.arrived()) {
-            (Some(cause), _) => Err(cause),
-            (None, Some(arrived)) => Err(Cause::Signal(arrived.signal)),
-            (None, None) => Ok(()),
-        }
     }
 }
 

@@ -9,11 +9,13 @@ use log::{debug, info};
 use nix::sys::signal::Signal;
 
 use crate::carry;
-use crate::kernel::{self, Detection, Icmpv6, KernelError, Outcome, Watch};
+use crate::kernel::{self, Detection, Icmpv6, KernelError, Link, Outcome, Request, Watch};
 use crate::machine::Machine;
 use crate::plan::{Side, Step};
 use crate::signals::Held;
 use crate::spec::IfName;
+
+use super::Cause;
 
 /// How long a link may take to have a carrier: cards that find out about each other's speed take a few seconds.
 const CARRIER: Duration = Duration::from_secs(5);
@@ -28,6 +30,16 @@ pub(super) enum Stopped {
     Refused(KernelError),
     /// A signal arrived.
     Signal(Signal),
+}
+
+impl Stopped {
+    /// The same, of that step.
+    pub(super) fn at(self, step: &Step) -> Cause {
+        match self {
+            Self::Signal(signal) => Cause::Signal(signal),
+            Self::Refused(error) => Cause::Step(Box::new(step.clone()), error),
+        }
+    }
 }
 
 impl From<KernelError> for Stopped {
@@ -49,6 +61,52 @@ pub(super) fn perform(step: &Step, machine: &mut Machine<'_>, held: &Held) -> Op
         }
         _ => return None,
     })
+}
+
+/// What the next steps ask and tell the neighbours, where it can travel with the steps before.
+pub(super) struct Along<'a> {
+    /// The steps of this room that it is the whole of, if all goes well.
+    pub(super) steps: &'a [Step],
+    /// The place of the question whether the port forwards among its requests.
+    glance: Option<usize>,
+}
+
+impl<'a> Along<'a> {
+    /// To be told once, of IPv4 addresses only, by way of a bridge or of a link that is up. The question whether the port
+    /// forwards makes it so: see [`await_link`].
+    ///
+    /// With what is to be sent, in its order.
+    pub(super) fn of(steps: &'a [Step], machine: &Machine<'_>) -> Option<(Self, Vec<Request>)> {
+        let (through, announce, count) = match steps {
+            [Step::AwaitLink { side: Side::Host, .. }, announce, ..] => (true, announce, 2),
+            [announce, ..] => (false, announce, 1),
+            [] => return None,
+        };
+        let Step::Announce { ifname, ips, told: false, times: 1, mac } = announce else { return None };
+        if ips.iter().any(IpAddr::is_ipv6) || ips.is_empty() || machine.lease.is_some() {
+            return None;
+        }
+        let link = machine.known(Side::Target, ifname)?;
+        let mac = mac.map_or_else(|| link.address.clone(), |mac| mac.bytes().to_vec());
+        let mut requests: Vec<_> = kernel::announce(link.index, mac).into();
+        let mut glance = None;
+        if through {
+            let port = kernel::question_elsewhere(Some(link.lower_netns?), link.lower?);
+            requests.insert(1, port);
+            glance = Some(1);
+        }
+        Some((Self { steps: &steps[..count], glance }, requests))
+    }
+
+    /// Whether it was heard, as far as the kernel can say.
+    pub(super) fn was_heard<'o>(&self, outcomes: impl Iterator<Item = &'o Outcome>) -> bool {
+        let forwards = |payload: &[u8]| Link::read(payload).is_some_and(|port| port.forwards());
+        outcomes.enumerate().all(|(place, outcome)| match outcome {
+            Outcome::Told(payload) => Some(place) != self.glance || forwards(payload),
+            Outcome::Done => Some(place) != self.glance,
+            Outcome::Refused(_) | Outcome::Unknown(_) => false,
+        })
+    }
 }
 
 /// Waits for news; false when the time is over.

@@ -25,10 +25,17 @@ pub fn link_elsewhere(
     netns: Option<i32>,
     index: u32,
 ) -> Result<Option<Link>, KernelError> {
+    socket.ask(&question_elsewhere(netns, index), Link::read)
+}
+
+/// The question of [`link_elsewhere`], for a datagram with others. A kernel that does not know it (before 4.15) answers for
+/// this namespace.
+#[must_use]
+pub fn question_elsewhere(netns: Option<i32>, index: u32) -> Request {
     let mut message = LinkUnspec::new_with_index(index).build();
     let number = netns.map(|netns| DefaultNla::new(TARGET_NETNS, netns.to_ne_bytes().to_vec()));
     message.attributes.extend(number.map(LinkAttribute::Other));
-    socket.ask(&get(message), Link::read)
+    get(message)
 }
 
 /// The addresses of one family that this link has. Equal to `ip address show dev …` in there.

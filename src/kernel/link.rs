@@ -114,7 +114,9 @@ pub struct Link {
 }
 
 impl Link {
-    pub(super) fn read(payload: &[u8]) -> Option<Self> {
+    /// What the kernel says of a link: the payload of an `RTM_NEWLINK`. None where that is none.
+    #[must_use]
+    pub fn read(payload: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = payload.first_chunk()?;
         let flags = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
         let mut link = Self {
@@ -196,6 +198,12 @@ impl Link {
         self.carrier && self.running && self.port_state.is_none_or(|state| state == FORWARDING)
     }
 
+    /// Whether it is a port of a bridge, and frames get through.
+    #[must_use]
+    pub fn forwards(&self) -> bool {
+        self.carries() && self.port_state.is_some()
+    }
+
     /// The link it is on, where that is in the namespace that goes by this number here. What goes by none is nobody's.
     #[must_use]
     pub fn lower_in(&self, netns: Option<i32>) -> Option<u32> {
@@ -218,7 +226,15 @@ impl Link {
 /// A hardware address as `ip` prints it, whatever its length.
 #[must_use]
 pub fn hardware_address(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+    let mut text = String::with_capacity(bytes.len() * 3);
+    for (i, byte) in bytes.iter().enumerate() {
+        if i > 0 {
+            text.push(':');
+        }
+        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+        text.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
 }
 
 /// `MACVLAN_MODE_*`, include/uapi/linux/if_link.h.
@@ -356,12 +372,13 @@ pub fn set_mtu(index: u32, mtu: u32) -> Request {
     change(LinkUnspec::new_with_index(index).mtu(mtu).build())
 }
 
-/// `ip link set dev NAME alias TEXT`; an empty text takes the alias away. By name, so that it can travel with
-/// the creation of the link.
+/// `ip link set dev NAME alias TEXT`; an empty text takes the alias away. By name where there is no index yet, so that it
+/// can travel with the creation of the link.
 #[must_use]
-pub fn set_alias(name: &str, alias: &str) -> Request {
+pub fn set_alias(name: &str, index: Option<u32>, alias: &str) -> Request {
     // A name is looked up only when no index is given (`__rtnl_setlink`, net/core/rtnetlink.c).
-    change(LinkUnspec::new_with_name(name).alias(alias).build())
+    let link = index.map_or_else(|| LinkUnspec::new_with_name(name), LinkUnspec::new_with_index);
+    change(link.alias(alias).build())
 }
 
 /// `ip link set dev … group NUMBER`.

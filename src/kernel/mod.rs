@@ -21,6 +21,7 @@ mod neighbour;
 mod netfilter;
 mod netns;
 mod probe;
+mod request;
 mod route;
 mod rule;
 mod settings;
@@ -36,7 +37,7 @@ pub use claim::{Known, claim, known, local, release};
 pub use create::{
     SharedLink, VethLink, create_bridge, create_dummy, create_ipoib, create_shared, create_veth, create_vlan,
 };
-pub use elsewhere::{addresses_elsewhere, link_elsewhere};
+pub use elsewhere::{addresses_elsewhere, link_elsewhere, question_elsewhere};
 pub use entry::{
     ENTRIES, EntryState, entries, link_entry, look_up_entry, process_of_entry, stale_entries, sweep_entries,
     unlink_entry,
@@ -56,13 +57,14 @@ pub use neighbour::neighbour;
 pub use netfilter::{ForwardChain, bridges_call, dropping_chains, forward_drops_bridged, has_legacy_filter};
 pub use netns::NetNs;
 pub use probe::{Arp, Prober};
+pub use request::Request;
 pub use route::{
     DefaultRoute, add_default, add_host_route, add_old_default, add_route, delete_default, delete_route,
     find_default, restore_default,
 };
 pub use rule::{add_rule, delete_rule, rules};
 pub use settings::Settings;
-pub use socket::{Outcome, Request, RouteSocket};
+pub use socket::{Outcome, RouteSocket};
 pub use source::{rule_sources, strict_links};
 pub use survey::{SeenRoute, addresses, every_address, refused_addresses, routes};
 pub use vlan::{PortVlans, leave_vlan, port_vlans, set_port_vlan, vlan_has_ports, vlans_of_bridge};

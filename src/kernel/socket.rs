@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use log::{debug, log_enabled, trace};
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
-    NetlinkDeserializable, NetlinkHeader, NetlinkSerializable, NlaBuffer, NlasIterator,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkDeserializable,
+    NetlinkHeader, NlaBuffer, NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::Socket;
@@ -14,14 +14,13 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 
 use super::KernelError;
+use super::request::{HEADER, Request};
 
 /// Room for one answer.
 const RECEIVE: usize = 16 * 1024;
 /// Room for one part of a dump: the kernel fits them to the reader's buffer up to this size (`netlink_dump`,
 /// net/netlink/af_netlink.c).
 const RECEIVE_DUMP: usize = 32 * 1024;
-/// Bytes of `struct nlmsghdr`.
-const HEADER: usize = 16;
 /// `NLMSGERR_ATTR_MSG`, include/uapi/linux/netlink.h.
 const ERROR_TEXT: u16 = 1;
 /// `NLM_F_ACK_TLVS`: attributes follow the error.
@@ -30,42 +29,6 @@ const ACK_TLVS: u16 = 0x200;
 const QUESTIONS: usize = 16;
 /// How often a dump that changed under way is asked for again.
 const DUMP_TRIES: usize = 5;
-
-/// One message to the kernel.
-#[derive(Debug)]
-pub struct Request {
-    message_type: u16,
-    flags: u16,
-    payload: Vec<u8>,
-}
-
-impl Request {
-    /// A message made by a builder. `NLM_F_REQUEST` is implied.
-    #[must_use]
-    pub fn new(message: &RouteNetlinkMessage, flags: u16) -> Self {
-        let mut payload = vec![0; message.buffer_len()];
-        message.serialize(&mut payload);
-        Self::raw(message.message_type(), flags, payload)
-    }
-
-    /// A message whose bytes the kernel itself once sent.
-    #[must_use]
-    pub fn raw(message_type: u16, flags: u16, payload: Vec<u8>) -> Self {
-        Self { message_type, flags: flags | NLM_F_REQUEST, payload }
-    }
-
-    fn emit(&self, sequence: u32, extra_flags: u16, out: &mut Vec<u8>) {
-        let start = out.len();
-        let length = HEADER + self.payload.len();
-        out.resize(start + length.next_multiple_of(4), 0);
-        let mut header = NetlinkBuffer::new(&mut out[start..start + length]);
-        header.set_length(u32::try_from(length).unwrap_or(u32::MAX));
-        header.set_message_type(self.message_type);
-        header.set_flags(self.flags | extra_flags);
-        header.set_sequence_number(sequence);
-        header.payload_mut().copy_from_slice(&self.payload);
-    }
-}
 
 /// A blocking `NETLINK_ROUTE` socket of the namespace in which it was opened.
 #[derive(Debug)]
@@ -80,6 +43,8 @@ pub struct RouteSocket {
 pub enum Outcome {
     /// The kernel did it.
     Done,
+    /// It was a question, and this is the answer.
+    Told(Vec<u8>),
     /// The kernel refused; nothing was changed.
     Refused(KernelError),
     /// It was sent, but no answer could be read.
@@ -135,8 +100,7 @@ impl RouteSocket {
     /// When nothing could be sent, so nothing was changed.
     pub fn batch(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, KernelError> {
         let first = self.sequence.wrapping_add(1);
-        let mut bytes =
-            Vec::with_capacity(requests.iter().map(|request| HEADER + request.payload.len() + 4).sum());
+        let mut bytes = Vec::with_capacity(requests.iter().map(Request::room).sum());
         for (i, request) in requests.iter().enumerate() {
             self.sequence = self.sequence.wrapping_add(1);
             let ack = if i + 1 == requests.len() { NLM_F_ACK } else { 0 };
@@ -149,9 +113,12 @@ impl RouteSocket {
         while !finished {
             let read = self.receive(&mut |answer| {
                 let place = answer.sequence.wrapping_sub(first) as usize;
-                let outcome = outcomes.get_mut(place).filter(|_| answer.message_type == NLMSG_ERROR);
-                if let (Some(outcome), Some(error)) = (outcome, answer.error()) {
-                    *outcome = Outcome::Refused(error);
+                if let Some(outcome) = outcomes.get_mut(place) {
+                    if answer.message_type != NLMSG_ERROR {
+                        *outcome = Outcome::Told(answer.payload.to_vec());
+                    } else if let Some(error) = answer.error() {
+                        *outcome = Outcome::Refused(error);
+                    }
                 }
                 finished |= answer.message_type == NLMSG_ERROR && answer.sequence == last;
             });
@@ -175,7 +142,7 @@ impl RouteSocket {
     pub fn execute(&mut self, request: Request) -> Result<(), KernelError> {
         match self.batch(&[request])?.pop() {
             Some(Outcome::Refused(error) | Outcome::Unknown(error)) => Err(error),
-            Some(Outcome::Done) | None => Ok(()),
+            Some(Outcome::Done | Outcome::Told(_)) | None => Ok(()),
         }
     }
 
@@ -193,7 +160,7 @@ impl RouteSocket {
     fn ask_once(&mut self, request: &Request, each: &mut dyn FnMut(&[u8])) -> Result<(), KernelError> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
-        let mut bytes = Vec::with_capacity(HEADER + request.payload.len() + 4);
+        let mut bytes = Vec::with_capacity(request.room());
         request.emit(sequence, 0, &mut bytes);
         self.send(&bytes)?;
         let mut outcome = None;
@@ -334,7 +301,8 @@ impl RouteSocket {
 /// The messages of a datagram; a malformed rest is dropped.
 fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Answer<'_>> {
     std::iter::from_fn(move || {
-        let message = NetlinkBuffer::new_checked(bytes).ok()?;
+        // The end is no fault: the crate would put one into words.
+        let message = NetlinkBuffer::new_checked(Some(bytes).filter(|bytes| !bytes.is_empty())?).ok()?;
         let answer = Answer {
             message_type: message.message_type(),
             flags: message.flags(),

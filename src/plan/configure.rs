@@ -5,26 +5,27 @@ use crate::spec::{Attach, OwnAddress};
 use super::announce::{Telling, Way};
 use super::{Facts, Side, Step, conflict, lease, link, routing};
 
-/// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them.
+/// Addresses before the link comes up, so that the kernel announces them; routes after, or it refuses them. What sets
+/// something of the link itself stands together, as far as it may: that travels as one message.
 pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, way: &Way) {
     let ifname = || facts.ifname.clone();
-    // One that was moved is marked already.
-    if !asked.direct {
-        let alias = link::mark(asked, facts).to_string();
-        steps.push(Step::SetAlias { side: Side::Target, ifname: ifname(), alias, old: None });
-    }
     if asked.speaks(false) && facts.ipv6_disabled {
         steps.push(Step::EnableIpv6 { ifname: ifname() });
     }
+    // One that was moved is marked already.
+    let mut mark = (!asked.direct).then(|| {
+        let alias = link::mark(asked, facts).to_string();
+        Step::SetAlias { side: Side::Target, ifname: ifname(), alias, old: None }
+    });
+    let mut set_up = Some(Step::SetLink { side: Side::Target, ifname: ifname(), up: true });
     // Whoever probes must be up, and have no address.
     let probe = conflict::probe(asked, facts);
-    let probes = probe.is_some();
-    let set_up = Step::SetLink { side: Side::Target, ifname: ifname(), up: true };
-    if let Some(probe) = probe {
-        steps.extend([set_up.clone(), probe]);
+    let telling = Telling::new(asked, facts, way, probe.is_some());
+    if probe.is_some() {
+        steps.extend(mark.take().into_iter().chain(set_up.take()).chain(probe));
     }
-    let telling = Telling::new(asked, facts, way, probes);
     if telling.on_up {
+        steps.extend(mark.take());
         steps.push(Step::ArpNotify { ifname: ifname(), on: true });
     }
     let add =
@@ -32,9 +33,7 @@ pub(super) fn configure(steps: &mut Vec<Step>, asked: &Attach, facts: &Facts, wa
     let (later, now): (Vec<_>, Vec<_>) =
         in_order(asked).partition(|own| telling.v6_later && own.ip().is_ipv6());
     steps.extend(now.into_iter().map(add));
-    if !probes {
-        steps.push(set_up);
-    }
+    steps.extend(mark.into_iter().chain(set_up));
     if telling.on_up {
         steps.push(Step::ArpNotify { ifname: ifname(), on: false });
     }

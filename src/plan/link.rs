@@ -104,8 +104,8 @@ fn on_bridge(
 ) -> Result<(), Refusal> {
     steps.push(veth(asked, facts, bridge, Some(bridge.name.clone()))?);
     steps.push(mark_port(asked, facts, false));
-    conflict::claim(steps, asked, facts, bridge);
     steps.push(Step::NoOwnAddress { ifname: facts.host_ifname.clone() });
+    conflict::claim(steps, asked, facts, bridge);
     if let Some((vlan, default)) = vlan.filter(|(vlan, default)| Some(*vlan) != *default) {
         let port = || facts.host_ifname.clone();
         steps.push(Step::SetPortVlan { port: port(), vlan, old: None });
@@ -158,8 +158,8 @@ fn on_ovs_bridge(
     let name = bridge.name.clone();
     steps.push(veth);
     steps.push(mark_port(asked, facts, true));
-    conflict::claim(steps, asked, facts, bridge);
     steps.push(Step::NoOwnAddress { ifname: port.clone() });
+    conflict::claim(steps, asked, facts, bridge);
     steps.push(Step::Ovs(OvsChange::AddPort {
         vlan,
         ids: ovs_ids(asked, facts, &name, vlan),

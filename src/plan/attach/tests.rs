@@ -66,10 +66,10 @@ ip link set dev up0 up
 ip link add name veth1pl7 mtu 9000 numtxqueues 1 numrxqueues 1 master up0 up type veth \
          peer name eth1 netns web mtu 9000 numtxqueues 1 numrxqueues 1
 ip link set dev veth1pl7 alias 'rpipe 1 port uplink=up0 ifname=eth1 netns=4 target=docker:web'
-ip link property add dev veth1pl7 altname rpipe:up0:10.0.0.2
 ip link set dev veth1pl7 addrgenmode none
-ip -n web link set dev eth1 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
+ip link property add dev veth1pl7 altname rpipe:up0:10.0.0.2
 ip -n web address add 10.0.0.2/24 brd + dev eth1
+ip -n web link set dev eth1 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
 ip -n web link set dev eth1 up
 ip -n web route add 10.9.0.1 dev eth1 proto static
 ip -n web route add default via 10.9.0.1 dev eth1 proto static
@@ -96,9 +96,9 @@ fn a_parent_is_set_up_and_a_name_that_the_host_has_too_is_given_later() {
 ip link set dev up0 up
 ip link add link up0 name veth1pl7 netns /proc/7/ns/net mtu 9000 numtxqueues 1 numrxqueues 1 type macvlan mode bridge
 nsenter --net=/proc/7/ns/net ip link set dev veth1pl7 name eth0
-nsenter --net=/proc/7/ns/net ip link set dev eth0 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
 nsenter --net=/proc/7/ns/net sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6'
 nsenter --net=/proc/7/ns/net ip address add fd00::2/64 dev eth0 nodad
+nsenter --net=/proc/7/ns/net ip link set dev eth0 alias 'rpipe 1 link uplink=up0 addresses=1 target=docker:web'
 nsenter --net=/proc/7/ns/net ip link set dev eth0 up
 nsenter --net=/proc/7/ns/net ip -6 route add default via fe80::1 dev eth0 metric 1024 proto static
 for try in $(seq 50); do nsenter --net=/proc/7/ns/net ip -6 route get fd00::2 | grep -q ^local && break; sleep 0.1; done
