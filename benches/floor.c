@@ -1,10 +1,12 @@
 /*
- * The floor: the messages that rpipe sends for one attach, and nothing else.
+ * The floor: the messages that it takes for one attach, and nothing else.
  *
  *     floor bridge|macvlan UPLINK PID ADDRESS/LEN GATEWAY
  *
  * No option, no check, no undo, no report: what a program that did only this would cost. The interfaces have the
- * kernel's default number of queues, as whoever writes such a program leaves it.
+ * kernel's default number of queues, and what is set of a link is set by a message each, as whoever writes such a program
+ * leaves it. rpipe joins some of them, and sends on a bridge also the claim to the address, the setting that keeps IPv6
+ * addresses off the port, and an announcement that waits until the port forwards.
  *
  * `floor batch` reads lines `UPLINK PID ADDRESS/LEN GATEWAY` and attaches each to its bridge, with one socket to the
  * host for all.
