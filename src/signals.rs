@@ -46,7 +46,8 @@ impl Held {
     pub fn arrived(&self) -> Option<Arrived> {
         loop {
             let info = self.fd.read_signal().ok().flatten()?;
-            let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())?;
+            let signal =
+                i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok())?;
             if !is_ignored(signal) {
                 // SI_KERNEL, include/uapi/asm-generic/siginfo.h
                 return Some(Arrived { signal, by_kernel: info.ssi_code == 0x80 });
