@@ -172,7 +172,10 @@ fn kind(link: &Link) -> UplinkKind {
     match link.kind.as_deref() {
         Some("bridge") => UplinkKind::Bridge {
             filtering: link.vlan_filtering,
-            default_vlan: Vlan::try_from(link.default_vlan).ok(),
+            // 0 is none, which is no fault to be put into words.
+            default_vlan: Some(link.default_vlan)
+                .filter(|vlan| *vlan != 0)
+                .and_then(|vlan| Vlan::try_from(vlan).ok()),
         },
         Some("openvswitch") => UplinkKind::OpenVswitch,
         _ => match link.port_kind.as_deref() {

@@ -20,7 +20,9 @@ pub(super) fn check(uplink: &str, addresses: &str, link_address: Option<&str>) -
     if is_address(uplink) {
         return Err(SpecError::new("uplink", uplink, "is an address").hint(ORDER));
     }
-    if LinkAddress::from_str(addresses).is_ok() {
+    // A list of addresses has a slash, and begins like none of these.
+    let may_be_of_link = !addresses.contains('/') || addresses.starts_with(['U', '@']);
+    if may_be_of_link && LinkAddress::from_str(addresses).is_ok() {
         let what = if addresses.starts_with('@') { "is a VLAN" } else { "is a MAC address" };
         return Err(SpecError::new("address", addresses, what).hint("that comes behind the address"));
     }
@@ -40,7 +42,8 @@ pub(super) fn check(uplink: &str, addresses: &str, link_address: Option<&str>) -
     Ok(())
 }
 
-/// Whether it can only be an address: a container can be called dhcp.
+/// Whether it can only be an address: a container can be called dhcp. Without a slash it is none; so much is seen at a
+/// glance, for this is asked of every line.
 fn is_address(word: &str) -> bool {
-    AddressList::from_str(word).is_ok_and(|list| list.dhcp().is_none())
+    word.contains('/') && AddressList::from_str(word).is_ok_and(|list| list.dhcp().is_none())
 }
