@@ -87,13 +87,19 @@ impl<'a> Along<'a> {
             return None;
         }
         let link = machine.known(Side::Target, ifname)?;
-        let mac = mac.map_or_else(|| link.address.clone(), |mac| mac.bytes().to_vec());
-        let mut requests: Vec<_> = kernel::announce(link.index, mac).into();
+        // With how much of it may come before the question, and share a message with the steps before.
+        let (mut requests, before): (Vec<_>, _) = match ips[..] {
+            // The cheaper way, for an interface of ours that has no other address.
+            [IpAddr::V4(ip)] if link.unfinished => (kernel::ask_for_oneself(link.index, ip).into(), 0),
+            _ => {
+                let mac = mac.map_or_else(|| link.address.clone(), |mac| mac.bytes().to_vec());
+                (kernel::announce(link.index, mac).into(), 1)
+            }
+        };
         let mut glance = None;
         if through {
-            let port = kernel::question_elsewhere(Some(link.lower_netns?), link.lower?);
-            requests.insert(1, port);
-            glance = Some(1);
+            requests.insert(before, kernel::question_elsewhere(Some(link.lower_netns?), link.lower?));
+            glance = Some(before);
         }
         Some((Self { steps: &steps[..count], glance }, requests))
     }
