@@ -1,7 +1,7 @@
 //! What an attach to an interface that is no bridge makes: a macvlan.
 mod support;
 
-use support::{World, addresses, flag, names};
+use support::{World, addresses, assert_same, flag, names, snapshot};
 
 /// A world with one interface, down, as a network card is that nobody configured.
 fn world_with_card(name: &str) -> World {
@@ -38,6 +38,18 @@ fn containers_on_one_parent_answer_each_other() {
     assert_eq!(b.link("eth1")["address"], "02:00:00:00:00:03");
     a.pings("192.168.0.3");
     a.pings("fd00::3");
+}
+
+/// Setting it up travels with other changes in one message; the error names it all the same.
+#[test]
+fn what_the_parent_has_already_is_refused_by_its_own_step() {
+    let world = world_with_card("card");
+    let (a, b) = (world.container(), world.container());
+    world.line(&format!("card {} 192.168.0.2/24 02:00:00:00:00:03", a.target())).ok();
+    let before = snapshot(&world, &[&b]);
+    let said = world.line(&format!("card {} 192.168.0.3/24 02:00:00:00:00:03", b.target())).refused(1);
+    assert_eq!(said, format!("rpipe: setting eth1 up for {:?}: Address already in use", b.pid.to_string()));
+    assert_same(&before, &snapshot(&world, &[&b]), "refused");
 }
 
 #[test]
