@@ -126,11 +126,14 @@ pub fn carry_out(
     let path = namespace_path(target);
     let script = Script::new(steps, facts, &path);
     let armed = wire(&script, target, machine, held)?;
-    let link = machine.known(Side::Target, &facts.ifname);
-    let report = report(&words.attach, target, facts, steps, link, machine.lease.as_ref());
-    if let Err(error) = report::attached(&report, words.json, voice) {
-        // Whoever asked for the report knows nothing of what was done, so it must not stay.
-        return Err(error.with(left(&script, armed.take_back(machine))));
+    // A script hears nothing of what went well, so there nothing is put together.
+    if words.json || voice.is_heard() {
+        let link = machine.known(Side::Target, &facts.ifname);
+        let report = report(&words.attach, target, facts, steps, link, machine.lease.as_ref());
+        if let Err(error) = report::attached(&report, words.json, voice) {
+            // Whoever asked for the report knows nothing of what was done, so it must not stay.
+            return Err(error.with(left(&script, armed.take_back(machine))));
+        }
     }
     armed.keep();
     Ok(())
