@@ -48,7 +48,7 @@ fn what_the_parent_has_already_is_refused_by_its_own_step() {
     world.line(&format!("card {} 192.168.0.2/24 02:00:00:00:00:03", a.target())).ok();
     let before = snapshot(&world, &[&b]);
     let said = world.line(&format!("card {} 192.168.0.3/24 02:00:00:00:00:03", b.target())).refused(1);
-    assert_eq!(said, format!("rpipe: setting eth1 up for {:?}: Address already in use", b.pid.to_string()));
+    assert_eq!(said, format!("rpipe: setting eth1 up for {:?}: Address already in use", b.pid));
     assert_same(&before, &snapshot(&world, &[&b]), "refused");
 }
 
